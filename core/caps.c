@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "caps.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/capability.h>
+
+#include "cleanup.h"
+
+enum {
+	NAME_ROOM = 40,	     /* "cap_checkpoint_restore" is the longest yet */
+	SUGGEST_DISTANCE = 3 /* beyond so many slips of the pen a suggestion is a guess */
+};
+
+struct word_set { /* the words that stand for a whole set */
+	const char *word;
+	uint64_t (*mask)(void);
+};
+
+static uint64_t no_caps(void)
+{
+	return 0;
+}
+
+static uint64_t default_caps(void)
+{
+	return CAPS_DEFAULT;
+}
+
+static const struct word_set word_sets[] = {
+	{"all", caps_all},
+	{"default", default_caps},
+	{"none", no_caps},
+};
+
+/* What the kernel knows, which may be more or less than libcap has names for. */
+static unsigned caps_known(void)
+{
+	int bits = cap_max_bits();
+
+	return bits < 0 ? 0 : bits > 64 ? 64 : (unsigned)bits;
+}
+
+uint64_t caps_all(void)
+{
+	unsigned known = caps_known();
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < known; i++) {
+		if (cap_get_bound((cap_value_t)i) == 1)
+			mask |= UINT64_C(1) << i;
+	}
+	return mask;
+}
+
+const char *caps_name(unsigned number, char *buf, size_t size)
+{
+	char *name = number < 64 ? cap_to_name((cap_value_t)number) : NULL;
+
+	if (name)
+		snprintf(buf, size, "%s", name);
+	else
+		snprintf(buf, size, "%u", number);
+	cap_free(name);
+	return buf;
+}
+
+/* Edit distance of two short words, without regard to case: insert, delete, replace are 1 each. */
+static unsigned word_distance(const char *a, const char *b)
+{
+	unsigned row[NAME_ROOM + 1];
+	size_t b_len = strnlen(b, NAME_ROOM);
+
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 0; a[i]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i + 1;
+		for (size_t j = 0; j < b_len; j++) {
+			unsigned best = diagonal + (tolower((unsigned char)a[i]) !=
+						    tolower((unsigned char)b[j]));
+
+			diagonal = row[j + 1];
+			best = row[j] + 1 < best ? row[j] + 1 : best;
+			row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
+		}
+	}
+	return row[b_len];
+}
+
+static void consider(const char *word, const char *candidate, unsigned *least, char *nearest)
+{
+	unsigned distance = word_distance(word, candidate);
+
+	/* A word of which every letter would have to change resembles nothing. */
+	if (distance < *least && distance < strlen(candidate)) {
+		*least = distance;
+		snprintf(nearest, NAME_ROOM, "%s", candidate);
+	}
+}
+
+static int unknown_word(const char *word, struct ctn_err *err)
+{
+	bool bare = strncasecmp(word, "cap_", 4) != 0;
+	unsigned least = SUGGEST_DISTANCE + 1;
+	unsigned known = caps_known();
+	char nearest[NAME_ROOM] = "";
+
+	if (strlen(word) >= NAME_ROOM)
+		return ctn_fail(err, EINVAL, "no capability is called '%.*s…': see capabilities(7)",
+				NAME_ROOM, word);
+	for (unsigned i = 0; i < known; i++) {
+		char name[NAME_ROOM];
+
+		caps_name(i, name, sizeof(name));
+		consider(word, bare && strncmp(name, "cap_", 4) == 0 ? name + 4 : name, &least,
+			 nearest);
+	}
+	for (size_t i = 0; i < CTN_COUNT(word_sets); i++)
+		consider(word, word_sets[i].word, &least, nearest);
+	if (!nearest[0])
+		return ctn_fail(err, EINVAL, "no capability is called '%s': see capabilities(7)",
+				word);
+	return ctn_fail(err, EINVAL, "no capability is called '%s': did you mean '%s'?", word,
+			nearest);
+}
+
+/* The capability called @word: "cap_chown", "chown", or the number that stands for one without a
+ * name. Return: the number, or -1. */
+static int find_name(const char *word)
+{
+	unsigned known = caps_known();
+
+	for (unsigned i = 0; i < known; i++) {
+		char name[NAME_ROOM];
+
+		caps_name(i, name, sizeof(name));
+		if (strcasecmp(word, name) == 0)
+			return (int)i;
+		if (strncmp(name, "cap_", 4) == 0 && strcasecmp(word, name + 4) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static bool is_hex_mask(const char *word)
+{
+	if (strncasecmp(word, "0x", 2) == 0)
+		return true;
+	return strlen(word) >= 8 && strspn(word, "0123456789abcdefABCDEF") == strlen(word);
+}
+
+static int parse_hex_mask(const char *word, uint64_t *ret, struct ctn_err *err)
+{
+	const char *digits = strncasecmp(word, "0x", 2) == 0 ? word + 2 : word;
+	size_t len = strspn(digits, "0123456789abcdefABCDEF");
+	unsigned known = caps_known();
+	uint64_t mask;
+
+	if (len == 0 || len > 16 || digits[len])
+		return ctn_fail(err, EINVAL,
+				"'%.40s' is no capability mask: 1 to 16 hexadecimal digits", word);
+	mask = strtoull(digits, NULL, 16);
+	if (known < 64 && mask >> known)
+		return ctn_fail(err, EINVAL,
+				"'%.40s' names capabilities that this kernel does not have: its "
+				"last one is number %d",
+				word, (int)known - 1);
+	*ret = mask;
+	return 0;
+}
+
+/* Nobody can give what the bounding set of the server has lost: not even exec brings it back. */
+static int check_bounding_set(const char *word, uint64_t mask, struct ctn_err *err)
+{
+	uint64_t lacking = mask & ~caps_all();
+	char name[NAME_ROOM];
+
+	if (!lacking)
+		return 0;
+	caps_name((unsigned)__builtin_ctzll(lacking), name, sizeof(name));
+	return ctn_fail(err, EPERM,
+			"'%.40s': the server's own bounding set lacks %s, so nobody here can give "
+			"it: 'all' means all that there is",
+			word, name);
+}
+
+static int added_mask(const char *word, uint64_t *ret, struct ctn_err *err)
+{
+	int number;
+
+	for (size_t i = 0; i < CTN_COUNT(word_sets); i++) {
+		if (strcasecmp(word, word_sets[i].word) == 0) {
+			*ret = word_sets[i].mask();
+			return 0;
+		}
+	}
+	if (is_hex_mask(word))
+		return parse_hex_mask(word, ret, err);
+	number = find_name(word);
+	if (number < 0)
+		return unknown_word(word, err);
+	*ret = UINT64_C(1) << number;
+	return 0;
+}
+
+int caps_apply(const char *word, uint64_t *mask, struct ctn_err *err)
+{
+	uint64_t added = 0;
+	int r;
+
+	if (!*word)
+		return ctn_fail(err, EINVAL, "a capability is wanted: see capabilities(7)");
+	if (*word == '+' || *word == '-') {
+		int number = find_name(word + 1);
+
+		if (number < 0)
+			return unknown_word(word + 1, err);
+		if (*word == '-') { /* what is not there may be taken away by anyone */
+			*mask &= ~(UINT64_C(1) << number);
+			return 0;
+		}
+		added = UINT64_C(1) << number;
+	} else {
+		r = added_mask(word, &added, err);
+		if (r < 0)
+			return r;
+	}
+	r = check_bounding_set(word, added, err);
+	if (r < 0)
+		return r;
+	*mask = strcasecmp(word, "none") == 0 ? 0 : *mask | added;
+	return 0;
+}
+
+void caps_print_lines(FILE *out, uint64_t mask)
+{
+	char name[NAME_ROOM];
+
+	if (!mask)
+		fputs("none\n", out);
+	for (; mask; mask &= mask - 1)
+		fprintf(out, "%s\n",
+			caps_name((unsigned)__builtin_ctzll(mask), name, sizeof(name)));
+}
+
+void caps_print_set(FILE *out, const char *label, uint64_t mask)
+{
+	const char *comma = "";
+	char name[NAME_ROOM];
+
+	fprintf(out, "%s:\t%016llx\t", label, (unsigned long long)mask);
+	if (!mask)
+		fputs("none", out);
+	for (; mask; mask &= mask - 1) {
+		fprintf(out, "%s%s", comma,
+			caps_name((unsigned)__builtin_ctzll(mask), name, sizeof(name)));
+		comma = ",";
+	}
+	fputc('\n', out);
+}
