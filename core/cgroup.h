@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Control groups behind one table of knobs, the same names and texts on cgroup v1 and v2. Knows no
+ * container. */
+#ifndef CTNFS_CORE_CGROUP_H
+#define CTNFS_CORE_CGROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+/* The controllers we use. On v1 each may be a hierarchy of its own; on v2 all share one. */
+enum cgroup_controller {
+	CG_CPU,
+	CG_CPUACCT,
+	CG_CPUSET,
+	CG_MEMORY,
+	CG_PIDS,
+	CG_FREEZER,
+	CG_DEVICES,
+	CG_BLKIO,
+	CG_CONTROLLERS,
+};
+
+extern const char *const cgroup_controller_names[CG_CONTROLLERS];
+
+struct cgroup_root; /* the server's directory in each hierarchy; immutable once opened */
+struct cgroup_leaf; /* one container's directory in each; immutable while it exists */
+
+/**
+ * cgroup_root_open() - find the mounted hierarchies and make the server's directory in each.
+ * @path: below the hierarchy's mount point, as in "/ctnfs"; NULL means "ctnfs" below this process's
+ * own cgroup in each hierarchy (it may not be the root one, and its limits hold for us). Recorded
+ * per hierarchy, so a server that is started again elsewhere can be given the old place: see
+ * cgroup_root_describe(). Return: 0; -EOPNOTSUPP when no hierarchy is mounted; -errno. Thread:
+ * main, once. Source: cgroups(7).
+ */
+int cgroup_root_open(const char *path, struct cgroup_root **ret, struct ctn_err *err);
+
+/** cgroup_root_describe() - "controller path" lines (v2: one line, "unified path"), to be stored;
+ * cgroup_root_open_described() takes them back and fails with -ENOENT when one of the directories
+ * is gone. */
+int cgroup_root_describe(const struct cgroup_root *root, FILE *out);
+int cgroup_root_open_described(const char *lines, struct cgroup_root **ret, struct ctn_err *err);
+
+/** cgroup_root_free() - close it, and remove the directories where they are empty (ignoring
+ * failure). NULL is fine. */
+void cgroup_root_free(struct cgroup_root *root);
+
+/** cgroup_root_version() - 1 or 2. A hybrid host, whose controllers are on v1 hierarchies, is 1. */
+int cgroup_root_version(const struct cgroup_root *root);
+
+/** cgroup_root_has() - whether the controller can be used. */
+bool cgroup_root_has(const struct cgroup_root *root, enum cgroup_controller c);
+
+/**
+ * cgroup_leaf_open() - make (or open, where it exists already) the directories called @name.
+ *
+ * A fresh one gets what every container starts with: the device list (v1
+ * devices.deny/devices.allow: null zero full random urandom tty ptmx pts console, and mknod of
+ * nothing) and, on v1, the parent's cpuset. No other limit is set.
+ *
+ * Return: 0; -errno with everything made here removed again. Thread: any.
+ */
+int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_leaf **ret,
+		     struct ctn_err *err);
+
+/** cgroup_leaf_free() - close the descriptors; the directories stay. NULL is fine. */
+void cgroup_leaf_free(struct cgroup_leaf *leaf);
+
+/** cgroup_leaf_remove() - rmdir the directories called @name in every hierarchy, children first;
+ * what is not there is success; EBUSY is retried for up to @ms milliseconds. Thread: any, not under
+ * a lock. */
+int cgroup_leaf_remove(struct cgroup_root *root, const char *name, unsigned ms,
+		       struct ctn_err *err);
+
+/** cgroup_leaf_path() - the absolute path of the leaf's directory for @c, to be freed. -EOPNOTSUPP
+ * without it. */
+int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, char **ret,
+		     struct ctn_err *err);
+
+/**
+ * cgroup_leaf_attach_fds() - descriptors through which a new process attaches itself.
+ * @ret_fds: v1: each hierarchy's `tasks`, open for writing: a single-threaded process writes "0" to
+ * each, which costs no RCU grace period (cgroup.procs would). v2: none here (CLONE_INTO_CGROUP
+ * takes cgroup_leaf_dirfd()). The caller closes them. At most CG_CONTROLLERS. Return: the number of
+ * descriptors, or -errno.
+ */
+int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTROLLERS],
+			   struct ctn_err *err);
+
+/** cgroup_leaf_dirfd() - v2: the directory for CLONE_INTO_CGROUP, owned by the leaf; v1: -1. */
+int cgroup_leaf_dirfd(const struct cgroup_leaf *leaf);
+
+/** cgroup_leaf_procs() - pids (thread group ids) of all processes in it, ascending, to be freed.
+ * @ret_n: how many. */
+int cgroup_leaf_procs(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n,
+		      struct ctn_err *err);
+
+/** cgroup_leaf_kill() - SIGKILL every process in it and in groups below it, again until none is
+ * left or @ms milliseconds have passed (-ETIMEDOUT, with a count). Each process is addressed
+ * through a pidfd that was verified to be in the group. The group is left thawed; what was frozen
+ * dies without running again. */
+int cgroup_leaf_kill(const struct cgroup_leaf *leaf, unsigned ms, struct ctn_err *err);
+
+/** cgroup_leaf_freeze() - ask for freezing or thawing; cgroup_leaf_frozen() tells when it is so (1,
+ * 0 or -errno). */
+int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err);
+int cgroup_leaf_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err);
+
+/** cgroup_leaf_oom_kills() - how many processes the OOM killer has ended in it since it was made.
+ */
+int cgroup_leaf_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err);
+
+/**
+ * struct cgroup_knob - one row of the table: a file of cgroup/ in the tree.
+ * @name: as the tree has it, "memory.limit".
+ * @doc:  one line for the user.
+ * @v1, @v2: the kernel's own file, for people who know it; NULL where that version has none.
+ * @controller: what it needs.
+ * @flags: KNOB_WRITABLE; KNOB_KEPT: a written value belongs to the container's specification and is
+ * applied again to a fresh cgroup (limits, not `freeze` or `procs`).
+ * @read: print its value and a newline to @out. A knob that this kernel lacks reads "max" when
+ * writable (`freeze`: "0"), else -EOPNOTSUPP.
+ * @write: apply @text (one line, without newline, untrusted). -EINVAL, -ERANGE, -EBUSY (a limit
+ * below present use; the sentence names the use), -EOPNOTSUPP, or the kernel's own answer (-ESRCH,
+ * -ENODEV); nothing is changed then. "max" where there is nothing to limit is success. May take
+ * seconds: never under a lock. NULL when read-only.
+ */
+struct cgroup_knob {
+	const char *name;
+	const char *doc;
+	const char *v1;
+	const char *v2;
+	enum cgroup_controller controller;
+	unsigned flags;
+	int (*read)(const struct cgroup_leaf *leaf, FILE *out, struct ctn_err *err);
+	int (*write)(const struct cgroup_leaf *leaf, const char *text, struct ctn_err *err);
+};
+
+enum { KNOB_WRITABLE = 1, KNOB_KEPT = 2 };
+
+/** cgroup_knobs - the table, ended by a row without a name, in the order in which limits may be
+ * applied. */
+extern const struct cgroup_knob cgroup_knobs[];
+
+/** cgroup_knob_find() - by our name or by the v2 name ("memory.max"); NULL when there is none. */
+const struct cgroup_knob *cgroup_knob_find(const char *name);
+
+#endif

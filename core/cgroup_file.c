@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Small files in a leaf's directories. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cgroup_private.h"
+#include "cleanup.h"
+#include "io.h"
+
+int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
+		   struct ctn_err *err)
+{
+	for (size_t i = 0; i < leaf->n; i++) {
+		if (leaf->dirs[i].controllers & CG_BIT(c)) {
+			*ret = leaf->dirs[i].fd;
+			return 0;
+		}
+	}
+	return ctn_fail(err, EOPNOTSUPP, "the %s controller is not available here (cgroup v%d)",
+			leaf->version == 2 && c == CG_BLKIO ? "io" : cgroup_controller_names[c],
+			leaf->version);
+}
+
+/* A file that is not there means either that the kernel has no such file or that the whole group
+ * was removed; only the former is a missing feature. */
+static int explain_missing(int dirfd, const char *file, int r, struct ctn_err *err)
+{
+	if (r == -ENODEV || (r == -ENOENT && faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0))
+		return ctn_fail(err, ENOENT, "%s: this control group is gone", file);
+	if (r == -ENOENT)
+		return ctn_fail(err, EOPNOTSUPP, "this kernel has no %s", file);
+	return r;
+}
+
+int cgroup_file_read(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
+		     char **ret, struct ctn_err *err)
+{
+	int fd = -1;
+	int r = cgroup_leaf_fd(leaf, c, &fd, err);
+
+	if (r < 0)
+		return r;
+	r = io_read_at(fd, file, CGROUP_FILE_MAX, ret, NULL, err);
+	return r < 0 ? explain_missing(fd, file, r, err) : 0;
+}
+
+int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
+		      const char *text, struct ctn_err *err)
+{
+	int fd = -1;
+	int r = cgroup_leaf_fd(leaf, c, &fd, err);
+
+	if (r < 0)
+		return r;
+	r = io_write_at(fd, file, text, err);
+	if (r == -ENODEV) /* may be the file's own answer: a device that does not exist */
+		return r;
+	return r < 0 ? explain_missing(fd, file, r, err) : 0;
+}
+
+int cgroup_file_read_u64(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
+			 uint64_t *ret, struct ctn_err *err)
+{
+	/* v1 counts pages in a long, so its "none" is the largest whole number of pages. */
+	uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
+	ctn_autofree char *text = NULL;
+	uint64_t value = 0;
+	int r = cgroup_file_read(leaf, c, file, &text, err);
+
+	if (r < 0)
+		return r;
+	text[strcspn(text, "\n")] = '\0';
+	if (strcmp(text, "max") == 0 || strcmp(text, "-1") == 0) {
+		*ret = CTN_MAX;
+		return 0;
+	}
+	r = parse_u64(file, text, UINT64_MAX, &value, err);
+	if (r < 0)
+		return r;
+	*ret = value >= none ? CTN_MAX : value;
+	return 0;
+}
+
+int cgroup_file_write_u64(const struct cgroup_leaf *leaf, enum cgroup_controller c,
+			  const char *file, uint64_t value, const char *none, struct ctn_err *err)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return cgroup_file_write(leaf, c, file, value == CTN_MAX ? none : text, err);
+}
+
+uint64_t cgroup_key(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *p = text; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
+		if (strncmp(p, key, len) == 0 && p[len] == ' ')
+			return strtoull(p + len + 1, NULL, 10);
+	}
+	return 0;
+}
+
+int cgroup_forgive(struct ctn_err *err)
+{
+	if (err) {
+		err->code = 0;
+		err->text[0] = '\0';
+	}
+	return 0;
+}
+
+void cgroup_sleep(unsigned ms)
+{
+	struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	(void)nanosleep(&t, NULL); /* a signal only makes the next look come earlier */
+}
+
+uint64_t cgroup_now(void)
+{
+	struct timespec t = {0};
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One container's directory in each hierarchy: making, opening, removing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cgroup_private.h"
+#include "cleanup.h"
+
+static int name_check(const char *name, struct ctn_err *err)
+{
+	if (!name[0] || strlen(name) > 255 || strchr(name, '/') || strcmp(name, ".") == 0 ||
+	    strcmp(name, "..") == 0 || strcmp(name, CGROUP_SERVER_LEAF) == 0)
+		return ctn_fail(err, EINVAL, "'%.80s' cannot be the name of a control group", name);
+	return 0;
+}
+
+/* The server's directory, made again where another server removed it as empty. */
+static int server_dir(const struct cgroup_root *root, size_t i, int *ret, struct ctn_err *err)
+{
+	const struct cgroup_hierarchy *h = &root->hier[i];
+	int fd = openat(h->mountfd, h->rel, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned made;
+
+	if (fd < 0 && errno == ENOENT)
+		return root->ops->server_make(root, i, ret, &made, err);
+	if (fd < 0)
+		return ctn_fail_errno(err, "open %s/%s", h->mount, h->rel);
+	*ret = fd;
+	return 0;
+}
+
+/* Return: 1 when the directory was made, 0 when it was there, -ENOENT or -ENODEV when the server's
+ * directory went away meanwhile, -errno. */
+static int leaf_dir_try(const struct cgroup_root *root, size_t i, const char *name, int *ret_fd,
+			struct ctn_err *err)
+{
+	const struct cgroup_hierarchy *h = &root->hier[i];
+	ctn_autoclose int parent = -1, fd = -1;
+	int r = server_dir(root, i, &parent, err);
+	bool made;
+
+	if (r < 0)
+		return r;
+	made = mkdirat(parent, name, 0755) == 0;
+	if (!made && errno != EEXIST)
+		return ctn_fail_errno(err, "make the control group %s/%s/%s", h->mount, h->rel,
+				      name);
+	fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return ctn_fail_errno(err, "open the control group %s/%s/%s", h->mount, h->rel,
+				      name);
+	r = root->ops->leaf_init(root, h->controllers, parent, fd, made, err);
+	if (r < 0) {
+		if (made)
+			(void)unlinkat(parent, name, AT_REMOVEDIR); /* r already says why */
+		return r;
+	}
+	*ret_fd = ctn_take_fd(fd);
+	return made;
+}
+
+static unsigned components(const char *rel)
+{
+	unsigned n = 0;
+
+	for (const char *p = rel + strspn(rel, "/"); *p; n++) {
+		p += strcspn(p, "/");
+		p += strspn(p, "/");
+	}
+	return n;
+}
+
+static int leaf_dir(const struct cgroup_root *root, size_t i, const char *name,
+		    struct cgroup_dir *ret, struct ctn_err *err)
+{
+	const struct cgroup_hierarchy *h = &root->hier[i];
+	ctn_autofree char *path = NULL;
+	int r = -ENOENT, fd = -1;
+
+	if (asprintf(&path, "%s/%s/%s", h->mount, h->rel, name) < 0) {
+		path = NULL;
+		return ctn_fail(err, ENOMEM, "no memory for a control group's path");
+	}
+	for (int try = 0; try < CGROUP_RETRIES && (r == -ENOENT || r == -ENODEV); try++)
+		r = leaf_dir_try(root, i, name, &fd, err);
+	if (r < 0)
+		return r;
+	(void)cgroup_forgive(err); /* of the tries before */
+	ret->fd = fd;
+	ret->path = ctn_take_ptr(path);
+	ret->controllers = h->controllers;
+	ret->depth = components(h->rel) + 1;
+	return r;
+}
+
+int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_leaf **ret,
+		     struct ctn_err *err)
+{
+	struct cgroup_leaf *leaf;
+	unsigned made = 0;
+	int r = name_check(name, err);
+
+	if (r < 0)
+		return r;
+	leaf = calloc(1, sizeof(*leaf));
+	if (!leaf)
+		return ctn_fail(err, ENOMEM, "no memory for a control group");
+	leaf->version = root->version;
+	leaf->ops = root->ops;
+	for (size_t i = 0; i < root->n; i++) {
+		r = leaf_dir(root, i, name, &leaf->dirs[i], err);
+		if (r < 0)
+			goto undo;
+		made |= (unsigned)r << i;
+		leaf->n++;
+	}
+	*ret = leaf;
+	return 0;
+undo:
+	for (size_t i = 0; i < leaf->n; i++) {
+		if (made & (1u << i))
+			(void)rmdir(leaf->dirs[i].path);
+	}
+	cgroup_leaf_free(leaf);
+	return r;
+}
+
+void cgroup_leaf_free(struct cgroup_leaf *leaf)
+{
+	if (!leaf)
+		return;
+	for (size_t i = 0; i < leaf->n; i++) {
+		close(leaf->dirs[i].fd);
+		free(leaf->dirs[i].path);
+	}
+	free(leaf);
+}
+
+static int remove_tree(int parent, const char *name, int depth, struct ctn_err *err);
+
+static int remove_children(int parent, const char *name, int depth, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(parent, name,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ctn_autoclosedir DIR *dir = NULL;
+	const struct dirent *e;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : ctn_fail_errno(err, "open control group %s", name);
+	dir = fdopendir(fd);
+	if (!dir)
+		return ctn_fail_errno(err, "read control group %s", name);
+	fd = -1; /* dir owns it now */
+	while ((e = readdir(dir))) {
+		int r;
+
+		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
+			continue;
+		r = remove_tree(dirfd(dir), e->d_name, depth + 1, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int remove_tree(int parent, const char *name, int depth, struct ctn_err *err)
+{
+	int r;
+
+	if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EBUSY && errno != ENOTEMPTY)
+		return ctn_fail_errno(err, "remove control group %s", name);
+	if (depth >= CGROUP_DEPTH_MAX)
+		return ctn_fail(err, ELOOP, "control group %s: more than %d directories deep", name,
+				CGROUP_DEPTH_MAX);
+	r = remove_children(parent, name, depth, err);
+	if (r < 0)
+		return r;
+	if (unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return ctn_fail_errno(err, "remove control group %s", name);
+	return 0;
+}
+
+static int remove_in(const struct cgroup_hierarchy *h, const char *name, uint64_t deadline,
+		     struct ctn_err *err)
+{
+	ctn_autoclose int server = openat(h->mountfd, h->rel, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (server < 0)
+		return errno == ENOENT ? 0 : ctn_fail_errno(err, "open %s/%s", h->mount, h->rel);
+	for (;;) {
+		r = remove_tree(server, name, 0, err);
+		if (r != -EBUSY || cgroup_now() >= deadline)
+			break;
+		cgroup_sleep(5);
+	}
+	if (r == -EBUSY)
+		return ctn_fail(err, EBUSY, "%s/%s/%s still has processes; kill them first",
+				h->mount, h->rel, name);
+	return r < 0 ? r : cgroup_forgive(err);
+}
+
+int cgroup_leaf_remove(struct cgroup_root *root, const char *name, unsigned ms, struct ctn_err *err)
+{
+	uint64_t deadline = cgroup_now() + ms;
+	int first = name_check(name, err);
+
+	if (first < 0)
+		return first;
+	/* One that cannot be removed does not keep the others. */
+	for (size_t i = 0; i < root->n; i++) {
+		int r = remove_in(&root->hier[i], name, deadline, first < 0 ? NULL : err);
+
+		if (first == 0)
+			first = r;
+	}
+	return first;
+}
+
+int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, char **ret,
+		     struct ctn_err *err)
+{
+	int fd = -1;
+	int r = cgroup_leaf_fd(leaf, c, &fd, err);
+
+	for (size_t i = 0; r == 0 && i < leaf->n; i++) {
+		if (leaf->dirs[i].fd == fd) {
+			char *path = strdup(leaf->dirs[i].path);
+
+			if (!path)
+				return ctn_fail(err, ENOMEM, "no memory for a path");
+			*ret = path;
+			break;
+		}
+	}
+	return r;
+}
+
+int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTROLLERS],
+			   struct ctn_err *err)
+{
+	int fds[CG_CONTROLLERS];
+	int n = 0;
+
+	if (leaf->version == 2)
+		return 0;
+	for (size_t i = 0; i < leaf->n; i++, n++) {
+		fds[n] = openat(leaf->dirs[i].fd, "tasks", O_WRONLY | O_CLOEXEC);
+		if (fds[n] < 0) {
+			int r = ctn_fail_errno(err, "open %s/tasks", leaf->dirs[i].path);
+
+			while (n-- > 0)
+				close(fds[n]);
+			return r;
+		}
+	}
+	memcpy(ret_fds, fds, (size_t)n * sizeof(fds[0]));
+	return n;
+}
+
+int cgroup_leaf_dirfd(const struct cgroup_leaf *leaf)
+{
+	return leaf->version == 2 ? leaf->dirs[0].fd : -1;
+}
