@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* At the start of a server: every container on disk, and what became of it while no server was
+ * there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "container_private.h"
+#include "io.h"
+#include "rootfs.h"
+#include "wire_io.h"
+
+enum { HELLO_MS = 5000, GONE_MS = 2000 };
+
+/* --- a living monitor --- */
+
+static int monitor_connect(const struct container *c, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	/* Through the descriptor: the path itself may be longer than an address can be. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", c->run_dirfd,
+		 WIRE_SOCKET_NAME);
+	if (sock < 0 || connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return ctn_fail_errno(err, "connect to the monitor");
+	*ret = ctn_take_fd(sock);
+	return 0;
+}
+
+/* One question, one answer. While it is still starting its container, the answer says so, and
+ * another follows by itself. */
+static int monitor_ask(int sock, struct wire_status *ret, int *ret_pidfd, struct ctn_err *err)
+{
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_HELLO};
+	struct pollfd p = {.fd = sock, .events = POLLIN};
+	ctn_autoclose int fd = -1;
+	size_t n_fds = 0;
+	ssize_t n = wire_send(sock, &msg, sizeof(msg), NULL, 0);
+
+	if (n >= 0 && poll(&p, 1, HELLO_MS) <= 0)
+		return ctn_fail(err, ETIMEDOUT, "the monitor does not answer");
+	if (n >= 0)
+		n = wire_receive(sock, &msg, sizeof(msg), &fd, 1, &n_fds);
+	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC || msg.type != WIRE_MSG_STATUS)
+		return ctn_fail(err, EBADMSG, "the monitor's answer makes no sense");
+	*ret = msg.status;
+	*ret_pidfd = ctn_take_fd(fd);
+	return 0;
+}
+
+/* It answered after we had opened its pidfd: that is it. */
+static int monitor_identify(int sock, struct pidref **ret, struct ctn_err *err)
+{
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return ctn_fail_errno(err, "ask who the monitor is");
+	return pidref_new(cred.pid, -1, ret, err);
+}
+
+/* The spec that it was started with; without that record, the present one is the best guess. */
+static void adopt_running_spec(struct container *c)
+{
+	struct spec *spec = NULL;
+	char *skeleton = NULL;
+	struct ctn_err err = {0};
+
+	if (state_load_run(c->run_dirfd, &spec, &skeleton, &c->oom_base, &err) < 0) {
+		container_note_error(c->engine, c, "spec", &err);
+		spec = spec_get(c->spec);
+	}
+	c->running = spec;
+	free(c->skeleton);
+	c->skeleton = skeleton;
+}
+
+static int adopt_monitored(struct container *c, struct ctn_err *err)
+{
+	ctn_autoclose int sock = -1;
+	int pidfd = -1, frozen;
+	struct wire_status status;
+	int r = monitor_connect(c, &sock, err);
+
+	if (r == 0)
+		r = monitor_identify(sock, &c->monitor, err);
+	if (r == 0)
+		r = monitor_ask(sock, &status, &pidfd, err);
+	if (r < 0)
+		return r;
+	c->rest = c->has_exit ? CTN_EXITED : CTN_CREATED;
+	c->state = CTN_STARTING;
+	if (pidfd >= 0 && life_take_status(c, &status, pidfd, err) == 0) {
+		adopt_running_spec(c);
+		frozen = cgroup_leaf_frozen(c->cgroup, NULL);
+		c->state = frozen > 0 ? CTN_PAUSED : CTN_RUNNING;
+	}
+	fcntl(sock, F_SETFL, O_NONBLOCK);
+	c->sock = ctn_take_fd(sock);
+	if (loop_add(c->engine, c, c->sock, EVENT_SOCKET) < 0 ||
+	    loop_add(c->engine, c, c->monitor->pidfd, EVENT_MONITOR) < 0)
+		return ctn_fail_errno(err, "watch the monitor");
+	life_send(c, WIRE_MSG_LOG_MAX, c->spec->log_max); /* may have changed while we were away */
+	return 0;
+}
+
+/* --- no monitor --- */
+
+static bool same_boot(const struct wire_status *status)
+{
+	ctn_autofree char *text = NULL;
+
+	return io_read_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &text, NULL, NULL) ==
+		       0 &&
+	       strncmp(text, status->boot_id, WIRE_BOOT_ID_LEN) == 0;
+}
+
+/* Its first process lives without a monitor: the pid and its start time are those of the record. */
+static bool adopt_orphan(struct container *c, const struct wire_status *status)
+{
+	struct pidref *init = NULL;
+
+	if (status->init_pid <= 0 || pidref_new(status->init_pid, -1, &init, NULL) < 0)
+		return false;
+	if (init->start != status->init_start || pidref_ended(init)) {
+		pidref_put(init);
+		return false;
+	}
+	c->init = init;
+	c->started = status->started;
+	c->state = CTN_RUNNING;
+	adopt_running_spec(c);
+	return life_remonitor(c, status);
+}
+
+static void note_end(struct container *c, const struct wire_status *status, bool unknown)
+{
+	struct state_exit e = {
+		.code = unknown ? 255 : status->code,
+		.unknown = unknown,
+		.started = status->started,
+		.finished = unknown ? ctn_now() : status->finished,
+	};
+	uint64_t kills = 0, base = 0;
+	struct spec *spec = NULL;
+	char *skeleton = NULL;
+	struct ctn_err err = {0};
+
+	if (state_load_run(c->run_dirfd, &spec, &skeleton, &base, NULL) == 0 &&
+	    cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0)
+		e.oom_killed = kills > base;
+	spec_put(spec);
+	free(skeleton);
+	if (state_save_exit(c->dirfd, &e, &err) < 0)
+		container_note_error(c->engine, c, "exit", &err);
+	c->exit = e;
+	c->has_exit = true;
+	c->log_dropped = status->log_dropped;
+}
+
+/* What its last monitor left in writing, if that is of this boot and not accounted for yet. */
+static void account(struct container *c)
+{
+	struct wire_status status;
+	bool told;
+
+	if (state_load_status(c->run_dirfd, &status, NULL) < 0 || !same_boot(&status))
+		return;
+	told = c->has_exit && c->exit.started == status.started && c->exit.finished;
+	if (status.phase == WIRE_RUNNING && adopt_orphan(c, &status))
+		return;
+	if ((status.phase == WIRE_EXITED || status.phase == WIRE_RUNNING) && !told)
+		note_end(c, &status,
+			 status.phase == WIRE_RUNNING || status.code == WIRE_CODE_UNKNOWN);
+}
+
+static bool monitor_lives(const struct container *c)
+{
+	ctn_autoclose int lock = openat(c->run_dirfd, WIRE_LOCK_NAME,
+					O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+	return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0;
+}
+
+static void adopt_run(struct container *c)
+{
+	struct ctn_err err = {0};
+
+	c->has_exit = state_load_exit(c->dirfd, &c->exit, NULL) == 0;
+	c->started = c->exit.started;
+	if (monitor_lives(c)) {
+		if (adopt_monitored(c, &err) == 0)
+			return;
+		container_note_error(c->engine, c, "status", &err);
+		pidref_put(c->monitor);
+		c->monitor = NULL;
+		c->state = CTN_CREATED;
+	}
+	account(c);
+	if (c->state != CTN_RUNNING) {
+		/* Nothing of it may go on unseen: a stage whose monitor died early, what an unknown
+		 * end left behind. */
+		(void)cgroup_leaf_kill(c->cgroup, GONE_MS, NULL);
+		c->state = c->has_exit ? CTN_EXITED : CTN_CREATED;
+	}
+	c->started = c->started ?: c->exit.started;
+	c->finished = c->state == CTN_EXITED ? c->exit.finished : 0;
+}
+
+/* --- all of them --- */
+
+static int adopt_open(struct container *c, struct ctn_err *err)
+{
+	int r = container_open_dirs(c, err);
+
+	if (r == 0)
+		r = cgroup_leaf_open(c->engine->cgroup, c->id, &c->cgroup, err);
+	if (r == 0) /* after a reboot its cgroup is new */
+		r = container_apply_limits(c, c->spec, err);
+	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
+			    business */
+		r = 0;
+	if (r == 0)
+		r = state_load_log_start(c->dirfd, &c->log_start, err);
+	return r;
+}
+
+/* One directory of the state. What cannot be understood is left where it is, and said. */
+static int adopt_one(struct engine *e, const char *id, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(e->state_fd, id,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct state_record rec = {0};
+	struct container *c = NULL;
+	int r;
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open the state directory %s", id);
+	r = state_load(fd, &rec, err);
+	if (r == 0)
+		r = registry_add(e, rec.spec, rec.uid_base, &c, err);
+	spec_put(rec.spec);
+	if (r < 0)
+		return r;
+	memcpy(c->id, id, CTN_ID_LEN);
+	c->created = c->changed = rec.created;
+	c->moved = ctn_now();
+	r = adopt_open(c, err);
+	if (r < 0) {
+		registry_drop(c);
+	} else {
+		registry_publish(c); /* before the run: events find it by its serial */
+		adopt_run(c);
+	}
+	container_put(c);
+	return r;
+}
+
+static bool is_id(const char *name)
+{
+	return strlen(name) == CTN_ID_LEN && strspn(name, "0123456789abcdef") == CTN_ID_LEN;
+}
+
+/* Left by a server that was killed in the middle of making or removing one. */
+static bool is_debris(const char *name)
+{
+	return strncmp(name, "new-", 4) == 0 || strncmp(name, "trash-", 6) == 0;
+}
+
+/* A run directory or cgroup without state: rmdir was interrupted just there. */
+static void sweep_runs(struct engine *e)
+{
+	ctn_autoclosedir DIR *dir = fdopendir(dup(e->run_fd));
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		if (!is_id(d->d_name) || faccessat(e->state_fd, d->d_name, F_OK, 0) == 0)
+			continue;
+		(void)cgroup_leaf_remove(e->cgroup, d->d_name, GONE_MS, NULL);
+		(void)io_remove_tree_at(e->run_fd, d->d_name, NULL);
+	}
+}
+
+/* A skeleton is in use while a container runs on it. */
+static int keep_skeleton(const char *name, void *arg)
+{
+	struct engine *e = arg;
+	bool used = strcmp(name, e->skeleton) == 0;
+
+	for (size_t i = 0; !used && i < e->n; i++)
+		used = e->by_name[i]->init && e->by_name[i]->skeleton &&
+		       strcmp(e->by_name[i]->skeleton, name) == 0;
+	return used;
+}
+
+int adopt_all(struct engine *e, struct ctn_err *err)
+{
+	ctn_autoclosedir DIR *dir = NULL;
+	const struct dirent *d;
+	int fd = openat(e->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || !(dir = fdopendir(fd)))
+		return ctn_fail_errno(err, "read the state directory");
+	while ((d = readdir(dir))) {
+		struct ctn_err why = {0};
+
+		if (is_debris(d->d_name))
+			(void)io_remove_tree_at(e->state_fd, d->d_name, NULL);
+		else if (is_id(d->d_name) && adopt_one(e, d->d_name, &why) < 0)
+			container_note_error(e, NULL, d->d_name, &why);
+	}
+	sweep_runs(e);
+	(void)rootfs_skeleton_sweep(e->state_fd, keep_skeleton, e, NULL);
+	return 0;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, removing, renaming containers, and looking at them. */
+#include "container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "container_private.h"
+#include "io.h"
+
+enum { CGROUP_REMOVE_MS = 2000, LAYER_MODE = 0755 };
+
+static const char *const state_names[] = {
+	[CTN_CREATED] = "created", [CTN_STARTING] = "starting", [CTN_RUNNING] = "running",
+	[CTN_PAUSED] = "paused",   [CTN_STOPPING] = "stopping", [CTN_RESTARTING] = "restarting",
+	[CTN_EXITED] = "exited",
+};
+
+const char *ctn_state_name(enum ctn_state state)
+{
+	return state_names[state];
+}
+
+bool container_is_up(const struct container *c)
+{
+	return c->state != CTN_CREATED && c->state != CTN_EXITED;
+}
+
+void container_view_get(struct container *c, struct container_view *ret)
+{
+	pthread_mutex_lock(&c->lock);
+	*ret = (struct container_view){
+		.serial = c->serial,
+		.state = c->state == CTN_STARTING ? c->rest : c->state,
+		.spec = spec_get(c->spec),
+		.running = spec_get(c->running),
+		.init = pidref_get(c->init),
+		.created = c->created,
+		.started = c->started,
+		.finished = c->finished,
+		.changed = c->changed,
+		.moved = c->moved,
+		.has_exit = c->has_exit && !c->running,
+		.exit_unknown = c->exit.unknown,
+		.exit_code = c->exit.code,
+		.oom_killed = c->exit.oom_killed && !c->running,
+		.restarts = c->restarts,
+		.log_dropped = c->log_dropped,
+		.uid_base = c->uid_base,
+		.monitored = c->monitor,
+	};
+	pthread_mutex_unlock(&c->lock);
+	memcpy(ret->id, c->id, sizeof(ret->id));
+}
+
+void container_view_put(struct container_view *view)
+{
+	spec_put(view->spec);
+	spec_put(view->running);
+	pidref_put(view->init);
+}
+
+const struct cgroup_leaf *container_cgroup(const struct container *c)
+{
+	return c->cgroup;
+}
+
+/* --- on disk --- */
+
+static int open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open the directory %s", name);
+	*ret = fd;
+	return 0;
+}
+
+int container_open_dirs(struct container *c, struct ctn_err *err)
+{
+	struct engine *e = c->engine;
+	int r = open_dir(e->state_fd, c->id, &c->dirfd, err);
+
+	if (r < 0)
+		return r;
+	if (mkdirat(e->run_fd, c->id, 0700) < 0 && errno != EEXIST)
+		return ctn_fail_errno(err, "make the run directory %s", c->id);
+	return open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+}
+
+/* The old value of the same knob is in force already where the cgroup was there before. */
+int container_apply_limits(struct container *c, const struct spec *spec, struct ctn_err *err)
+{
+	for (const struct cgroup_knob *k = cgroup_knobs; k->name; k++) {
+		size_t n = strlen(k->name);
+
+		for (size_t i = 0; i < spec->cgroup.len; i++) {
+			const char *entry = spec->cgroup.items[i];
+			int r;
+
+			if (strncmp(entry, k->name, n) != 0 || entry[n] != ' ' || !k->write)
+				continue;
+			r = k->write(c->cgroup, entry + n + 1, err);
+			/* A default for a controller that this host lacks is no reason to refuse.
+			 */
+			if (r < 0 && r != -EOPNOTSUPP)
+				return r;
+		}
+	}
+	return 0;
+}
+
+int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
+{
+	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = spec};
+
+	return state_save(c->dirfd, &rec, err);
+}
+
+static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
+{
+	unsigned char bytes[CTN_ID_LEN / 2];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return ctn_fail_errno(err, "make an id");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		sprintf(id + 2 * i, "%02x", bytes[i]);
+	return 0;
+}
+
+/* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
+ * counts. */
+static int create_on_disk(struct container *c, struct ctn_err *err)
+{
+	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+	struct engine *e = c->engine;
+	char tmp[CTN_ID_LEN + 8];
+	int r;
+
+	snprintf(tmp, sizeof(tmp), "new-%s", c->id);
+	if (mkdirat(e->state_fd, tmp, 0700) < 0)
+		return ctn_fail_errno(err, "make the state directory");
+	r = open_dir(e->state_fd, tmp, &c->dirfd, err);
+	for (size_t i = 0; r == 0 && i < CTN_COUNT(dirs); i++) {
+		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
+			r = ctn_fail_errno(err, "make the directory %s", dirs[i]);
+	}
+	if (r == 0)
+		r = container_save(c, c->spec, err);
+	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
+		r = ctn_fail_errno(err, "name the state directory");
+	if (r < 0) {
+		(void)io_remove_tree_at(e->state_fd, tmp, NULL);
+		return r;
+	}
+	if (fsync(e->state_fd) < 0)
+		r = ctn_fail_errno(err, "fsync the state directory");
+	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
+		r = ctn_fail_errno(err, "make the run directory");
+	return r < 0 ? r : open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+}
+
+/* All that is outside of this process, in the reverse order of making it. From the renaming on the
+ * container does not exist. */
+static int remove_resources(struct container *c, struct ctn_err *err)
+{
+	struct engine *e = c->engine;
+	char trash[CTN_ID_LEN + 8];
+	int r = cgroup_leaf_remove(e->cgroup, c->id, CGROUP_REMOVE_MS, err);
+
+	if (r < 0)
+		return r;
+	snprintf(trash, sizeof(trash), "trash-%s", c->id);
+	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
+		return ctn_fail_errno(err, "move the state directory away");
+	(void)fsync(e->state_fd);
+	r = io_remove_tree_at(e->run_fd, c->id, err);
+	if (r == 0)
+		r = io_remove_tree_at(e->state_fd, trash, err);
+	if (r < 0) /* it is gone for the user; the rest goes at the next start of the server */
+		container_note_error(e, NULL, c->spec->name, err);
+	return 0;
+}
+
+static int create_resources(struct container *c, struct ctn_err *err)
+{
+	int r = make_id(c->id, err);
+
+	if (r == 0)
+		r = create_on_disk(c, err);
+	if (r == 0)
+		r = cgroup_leaf_open(c->engine->cgroup, c->id, &c->cgroup, err);
+	if (r == 0)
+		r = container_apply_limits(c, c->spec, err);
+	if (r < 0 && c->id[0])
+		(void)remove_resources(c, NULL);
+	return r;
+}
+
+int container_create(struct engine *e, const char *name, struct container **ret,
+		     struct ctn_err *err)
+{
+	struct container *c = NULL;
+	struct spec *spec;
+	int r = spec_name_check(name, err);
+
+	if (r < 0)
+		return r;
+	spec = spec_new(name);
+	if (!spec)
+		return ctn_fail(err, ENOMEM, "no memory for a container");
+	r = registry_add(e, spec, 0, &c, err);
+	spec_put(spec);
+	if (r < 0)
+		return r;
+	c->created = c->changed = c->moved = ctn_now();
+	r = create_resources(c, err);
+	if (r < 0) {
+		registry_drop(c);
+		container_put(c);
+		return r;
+	}
+	registry_publish(c);
+	*ret = c;
+	return 0;
+}
+
+static int begin_removal(struct container *c, struct ctn_err *err)
+{
+	enum ctn_state state;
+	bool removed;
+
+	pthread_mutex_lock(&c->lock);
+	state = c->state;
+	removed = c->removed;
+	if (!container_is_up(c))
+		c->removed = true;
+	pthread_mutex_unlock(&c->lock);
+	if (removed)
+		return ctn_fail(err, ENOENT, "it is being removed already");
+	if (state != CTN_CREATED && state != CTN_EXITED)
+		return ctn_fail(err, EBUSY, "it is %s; echo stop > ctl first",
+				ctn_state_name(state));
+	return 0;
+}
+
+int container_remove(struct engine *e, const char *name, struct ctn_err *err)
+{
+	struct container *c = container_find(e, name);
+	int r;
+
+	if (!c)
+		return ctn_fail(err, ENOENT, "there is no container called %.80s", name);
+	pthread_mutex_lock(&c->edit); /* a writer that is under way finishes first */
+	r = begin_removal(c, err);
+	if (r == 0) {
+		r = remove_resources(c, err);
+		if (r < 0) { /* a stranger's process sits in its cgroup: it stays, whole */
+			(void)container_apply_limits(c, c->spec, NULL);
+			pthread_mutex_lock(&c->lock);
+			c->removed = false;
+			pthread_mutex_unlock(&c->lock);
+		}
+	}
+	pthread_mutex_unlock(&c->edit);
+	if (r == 0)
+		registry_drop(c);
+	container_put(c);
+	return r;
+}
+
+static int rename_edited(struct container *c, const char *to, struct ctn_err *err)
+{
+	struct spec *renamed = spec_dup(c->spec), *old = spec_get(c->spec);
+	int r = 0;
+
+	free(renamed ? renamed->name : NULL);
+	if (!renamed || !(renamed->name = strdup(to)))
+		r = ctn_fail(err, ENOMEM, "no memory to rename");
+	if (r == 0)
+		r = registry_rename(c, renamed, err); /* the name is ours before it is on disk */
+	if (r == 0) {
+		r = container_save(c, renamed, err);
+		if (r < 0)
+			(void)registry_rename(c, old, NULL);
+	}
+	if (r == 0) {
+		pthread_mutex_lock(&c->lock);
+		c->changed = ctn_now();
+		pthread_mutex_unlock(&c->lock);
+	}
+	spec_put(renamed);
+	spec_put(old);
+	return r;
+}
+
+int container_rename(struct engine *e, const char *from, const char *to, struct ctn_err *err)
+{
+	struct container *c = container_find(e, from);
+	int r;
+
+	if (!c)
+		return ctn_fail(err, ENOENT, "there is no container called %.80s", from);
+	r = spec_name_check(to, err);
+	if (r == 0 && strcmp(from, to) != 0) {
+		pthread_mutex_lock(&c->edit);
+		r = rename_edited(c, to, err);
+		pthread_mutex_unlock(&c->edit);
+	}
+	container_put(c);
+	return r;
+}
+
+int container_layer_path(struct container *c, char **ret, struct ctn_err *err)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/%s/%s", c->engine->state_path, c->id, WIRE_LAYER_NAME) < 0)
+		return ctn_fail(err, ENOMEM, "no memory for a path");
+	*ret = path;
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Containers: the registry, references, views, and changes of configuration. life.h has start, stop
+ * and the rest. */
+#ifndef CTNFS_CORE_CONTAINER_H
+#define CTNFS_CORE_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "cgroup.h"
+#include "err.h"
+#include "pidref.h"
+#include "spec.h"
+
+struct engine;	  /* engine.h: one server */
+struct container; /* counted; opaque outside level 3 of core */
+
+enum ctn_state {
+	CTN_CREATED,
+	CTN_STARTING, /* between the request and execve; shown as "created" or "exited", whichever
+			 it was */
+	CTN_RUNNING,
+	CTN_PAUSED,
+	CTN_STOPPING,
+	CTN_RESTARTING,
+	CTN_EXITED,
+};
+
+/** ctn_state_name() - the word that the `state` file shows. */
+const char *ctn_state_name(enum ctn_state state);
+
+enum { CTN_ID_LEN = 64 };
+
+/**
+ * struct container_view - one consistent moment of a container. Everything in it is pinned until
+ * container_view_put().
+ * @spec:     what it will start with. @running: what the running program was started with; NULL
+ * when none runs.
+ * @init:     its first process; NULL when none runs.
+ * @started, @finished, @changed: nanoseconds since the epoch, 0 for never; @changed: last change of
+ * configuration;
+ *            @moved: last change of state.
+ * @exit_code: valid when @has_exit: exit status, 128+signal when killed, 255 when unknown.
+ * @exit_unknown: the monitor was gone, so nobody saw the exit status.
+ * @uid_base: first host id of its 65536.
+ */
+struct container_view {
+	uint32_t serial;
+	char id[CTN_ID_LEN + 1];
+	enum ctn_state state;
+	struct spec *spec;
+	struct spec *running;
+	struct pidref *init;
+	uint64_t created, started, finished, changed, moved;
+	bool has_exit, exit_unknown;
+	int exit_code;
+	bool oom_killed;
+	uint64_t restarts, log_dropped;
+	uid_t uid_base;
+	bool monitored; /* a monitor of ours lives beside it */
+};
+
+void container_view_get(struct container *c, struct container_view *ret);
+void container_view_put(struct container_view *view);
+
+uint32_t container_serial(
+	const struct container *c); /* never 0, never reused in one server's life */
+
+/** container_find() - by name or by serial; a reference, or NULL. Thread: any. */
+struct container *container_find(struct engine *e, const char *name);
+struct container *container_find_serial(struct engine *e, uint32_t serial);
+void container_put(struct container *c); /* NULL is fine */
+
+/** container_list() - references to all, ascending by name; free each with container_put(), and the
+ * array. -ENOMEM. */
+int container_list(struct engine *e, struct container ***ret, size_t *ret_n);
+
+/** container_create() - what mkdir does: state, layer, cgroups, ids. @ret: a reference.
+ * Return: 0; -EINVAL (name); -EEXIST; -ENOSPC (ids used up); -errno with nothing left behind.
+ * Blocks on disk. */
+int container_create(struct engine *e, const char *name, struct container **ret,
+		     struct ctn_err *err);
+
+/** container_remove() - what rmdir does: everything of a container that does not run. -ENOENT;
+ * -EBUSY with the way out. Blocks. */
+int container_remove(struct engine *e, const char *name, struct ctn_err *err);
+
+/** container_rename() - -ENOENT; -EINVAL; -EEXIST. In any state. Blocks on disk. */
+int container_rename(struct engine *e, const char *from, const char *to, struct ctn_err *err);
+
+/**
+ * container_store() - write one configuration file.
+ * @base: NULL, or a spec from whose value of this field @text starts (the value when a descriptor
+ * made its first write, so that a longer text on the same descriptor applies again from the start);
+ * everything else is taken from the present spec.
+ * @text: @len bytes of untrusted input; a NUL is -EINVAL.
+ * @ret:  NULL, or gets a reference to the spec that is in force now.
+ * Return: 0 once the value is on disk and in force as the field's `when` says; -EBUSY (field of a
+ * running container that can only be changed when stopped); -EINVAL…; nothing is changed then.
+ * Blocks on disk; live fields act before they return.
+ */
+int container_store(struct container *c, const struct spec_field *field, const struct spec *base,
+		    const char *text, size_t len, enum spec_write how, struct spec **ret,
+		    struct ctn_err *err);
+
+/** container_restore() - give @field the value of @from again (a truncation whose first line was
+ * refused). */
+int container_restore(struct container *c, const struct spec_field *field, const struct spec *from,
+		      struct ctn_err *err);
+
+/** container_show() - print one configuration file: of a running container what it runs with, else
+ * what it will start with. `env` shows the whole environment that execve gets. */
+int container_show(struct container *c, const struct spec_field *field, FILE *out,
+		   struct ctn_err *err);
+
+/** container_print_pending() - a `file value` line for each difference between what runs and what
+ * would start. */
+int container_print_pending(struct container *c, FILE *out, struct ctn_err *err);
+
+/** container_print_seccomp(), _ns_list(), _ps(): the text of those files. */
+int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err);
+int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err);
+int container_print_ps(struct container *c, FILE *out, struct ctn_err *err);
+
+/** container_cgroup() - its cgroup, valid while the caller holds a reference to @c. */
+const struct cgroup_leaf *container_cgroup(const struct container *c);
+
+/** container_set_knob() - write one cgroup file; a kept knob is recorded in the spec. May take
+ * seconds. */
+int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,
+		       struct ctn_err *err);
+
+/** container_layer_path() - the absolute path of its own writable layer, to be freed. */
+int container_layer_path(struct container *c, char **ret, struct ctn_err *err);
+
+/** container_own_pid_find() - host pid of the process with that pid inside; -ENOENT. */
+int container_own_pid_find(struct container *c, pid_t own, pid_t *ret, struct ctn_err *err);
+/** container_procs() - own pids and host pids of its processes, @ret_n pairs (own, host), to be
+ * freed; empty when none. */
+struct pid_pair {
+	pid_t own, host;
+};
+int container_procs(struct container *c, struct pid_pair **ret, size_t *ret_n, struct ctn_err *err);
+
+/* --- the log: an endless stream of bytes of which [start, end) is kept; positions never change
+ * their meaning --- */
+struct log_range {
+	uint64_t start, end; /* bytes since the container was made */
+	uint64_t mtime;	     /* nanoseconds since the epoch */
+};
+int container_log_range(struct container *c, struct log_range *ret, struct ctn_err *err);
+/** container_log_read() - up to @size bytes from position @pos; where @pos was dropped, from the
+ * oldest kept. Return: bytes, 0 at the end, -errno. Never blocks. */
+ssize_t container_log_read(struct container *c, uint64_t pos, void *buf, size_t size,
+			   struct ctn_err *err);
+/** container_log_clear() - drop all that is there now: start becomes end. */
+int container_log_clear(struct container *c, struct ctn_err *err);
+
+/* --- refusals: the last ones, for the `error` files --- */
+/** container_note_error() - @where: file ("cmd", "cgroup/memory.limit"). Kept in memory, the
+ * newest 64. Also told to the engine's own list with the container's name. @c NULL: only to the
+ * engine's, under @where. */
+void container_note_error(struct engine *e, struct container *c, const char *where,
+			  const struct ctn_err *err);
+void container_print_errors(struct container *c,
+			    FILE *out); /* `<time> <ERRNO> <file>: <sentence>` */
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading and writing a container's configuration. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "caps.h"
+#include "cleanup.h"
+#include "container_private.h"
+#include "io.h"
+#include "seccomp.h"
+#include "users.h"
+
+/* What may not be done to a field now. Under c->lock. */
+static int check_when(const struct container *c, const struct spec_field *f, struct ctn_err *err)
+{
+	if (c->removed)
+		return ctn_fail(err, ENOENT, "%s: the container is being removed", f->name);
+	if (f->when == SPEC_STOPPED && container_is_up(c))
+		return ctn_fail(
+			err, EBUSY,
+			"%s: it is %s, and this can only change while it is not; echo stop > ctl",
+			f->name, ctn_state_name(c->state));
+	return 0;
+}
+
+/* Acts on what runs. The stored value is written already, so that a crash in between loses nothing.
+ */
+static int apply_hostname(struct container *c, const struct spec *spec, struct ctn_err *err)
+{
+	struct pidref *init;
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	init = pidref_get(c->running && !spec_ns_is_host(c->running, NS_UTS) ? c->init : NULL);
+	pthread_mutex_unlock(&c->lock);
+	if (init)
+		r = ns_sethostname(init->procfd, spec_hostname(spec), err);
+	pidref_put(init);
+	return r;
+}
+
+static int apply_log_max(struct container *c, const struct spec *spec, struct ctn_err *err)
+{
+	(void)err;
+	life_send(c, WIRE_MSG_LOG_MAX, spec->log_max);
+	return 0;
+}
+
+static const struct {
+	const char *field;
+	int (*apply)(struct container *c, const struct spec *spec, struct ctn_err *err);
+} live_fields[] = {
+	{"hostname", apply_hostname},
+	{"log.max", apply_log_max},
+};
+
+static int apply_live(struct container *c, const struct spec_field *f, const struct spec *spec,
+		      struct ctn_err *err)
+{
+	for (size_t i = 0; f->when == SPEC_LIVE && i < CTN_COUNT(live_fields); i++) {
+		if (strcmp(live_fields[i].field, f->name) == 0)
+			return live_fields[i].apply(c, spec, err);
+	}
+	return 0;
+}
+
+/* A live field is the running program's, too. */
+static struct spec *running_with(struct spec *running, const struct spec *spec,
+				 const struct spec_field *f)
+{
+	struct spec *copy = running && f->when == SPEC_LIVE ? spec_dup(running) : NULL;
+
+	if (copy && spec_field_copy(copy, spec, f, NULL) < 0) {
+		spec_put(copy);
+		copy = NULL;
+	}
+	return copy;
+}
+
+/* Make @spec the one in force: on disk first, then for everybody. With c->edit held. */
+static int publish(struct container *c, const struct spec_field *f, struct spec *spec,
+		   struct ctn_err *err)
+{
+	struct spec *old, *old_running = NULL;
+	int r;
+
+	pthread_mutex_lock(&c->lock);
+	r = check_when(c, f, err);
+	pthread_mutex_unlock(&c->lock);
+	if (r == 0)
+		r = container_save(c, spec, err);
+	if (r < 0)
+		return r;
+	r = apply_live(c, f, spec, err);
+	if (r < 0) {
+		(void)container_save(c, c->spec, NULL);
+		return r;
+	}
+	pthread_mutex_lock(&c->lock);
+	old = c->spec;
+	c->spec = spec_get(spec);
+	c->changed = ctn_now();
+	spec = running_with(c->running, c->spec, f);
+	if (spec) {
+		old_running = c->running;
+		c->running = spec;
+	}
+	pthread_mutex_unlock(&c->lock);
+	spec_put(old);
+	spec_put(old_running);
+	return 0;
+}
+
+static int check_text(const struct spec_field *f, const char *text, size_t len, char **ret,
+		      struct ctn_err *err)
+{
+	if (len > SPEC_TEXT_MAX)
+		return ctn_fail(err, EFBIG, "%s: more than %d bytes", f->name, SPEC_TEXT_MAX);
+	if (memchr(text, '\0', len))
+		return ctn_fail(err, EINVAL, "%s: there is a NUL byte in it", f->name);
+	*ret = strndup(text, len);
+	return *ret ? 0 : ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+}
+
+int container_store(struct container *c, const struct spec_field *f, const struct spec *base,
+		    const char *text, size_t len, enum spec_write how, struct spec **ret,
+		    struct ctn_err *err)
+{
+	ctn_autofree char *copy = NULL;
+	struct spec *spec = NULL;
+	int r = check_text(f, text, len, &copy, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->edit);
+	pthread_mutex_lock(&c->lock);
+	r = check_when(c, f,
+		       err); /* before its contents: who may not write gets no advice on how to */
+	pthread_mutex_unlock(&c->lock);
+	if (r == 0 && !(spec = spec_dup(c->spec)))
+		r = ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+	if (r == 0 && base)
+		r = spec_field_copy(spec, base, f, err);
+	if (r == 0)
+		r = f->store(spec, f, copy, how, err);
+	if (r == 0)
+		r = publish(c, f, spec, err);
+	pthread_mutex_unlock(&c->edit);
+	if (r == 0 && ret)
+		*ret = ctn_take_ptr(spec);
+	spec_put(spec);
+	return r;
+}
+
+int container_restore(struct container *c, const struct spec_field *f, const struct spec *from,
+		      struct ctn_err *err)
+{
+	struct spec *spec;
+	int r;
+
+	pthread_mutex_lock(&c->edit);
+	spec = spec_dup(c->spec);
+	r = spec ? spec_field_copy(spec, from, f, err)
+		 : ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+	if (r == 0)
+		r = publish(c, f, spec, err);
+	pthread_mutex_unlock(&c->edit);
+	spec_put(spec);
+	return r;
+}
+
+/* --- reading --- */
+
+/* The directories in which its etc/passwd is, topmost first. */
+static size_t root_layers(const struct container *c, int fds[2])
+{
+	size_t n = 0;
+
+	fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	n += fds[n] >= 0;
+	fds[n] = openat(c->engine->state_fd, c->engine->skeleton, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	n += fds[n] >= 0;
+	return n;
+}
+
+int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
+		   struct ctn_err *err)
+{
+	int fds[2] = {-1, -1}, host;
+	size_t n;
+	int r;
+
+	if (spec_ns_is_host(spec, NS_MNT)) {
+		host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		r = users_resolve(&host, 1, spec->user, ret, err);
+		ctn_close_fd(&host);
+		return r;
+	}
+	n = root_layers(c, fds);
+	r = users_resolve(fds, n, spec->user, ret, err);
+	ctn_close_fd(&fds[0]);
+	ctn_close_fd(&fds[1]);
+	return r;
+}
+
+static int show_env(const struct container *c, const struct spec *spec, FILE *out,
+		    struct ctn_err *err)
+{
+	struct users_ids ids = {.home = "/"};
+	struct strlist env = {0};
+	int r;
+
+	(void)container_user(c, spec, &ids, NULL); /* an unknown user is refused at the start */
+	r = spec_env(spec, ids.home, &env, err);
+	if (r < 0)
+		return r;
+	spec_env_print(&env, out);
+	strlist_free(&env);
+	for (size_t i = 0; i < spec->env.len;
+	     i++) { /* a default that was removed is part of the value */
+		if (spec->env.items[i][0] == '-')
+			fprintf(out, "%s\n", spec->env.items[i]);
+	}
+	return 0;
+}
+
+int container_show(struct container *c, const struct spec_field *f, FILE *out, struct ctn_err *err)
+{
+	struct container_view v;
+	int r = 0;
+
+	container_view_get(c, &v);
+	if (strcmp(f->name, "env") == 0)
+		r = show_env(c, v.running ?: v.spec, out, err);
+	else
+		f->show(v.running ?: v.spec, f, out);
+	container_view_put(&v);
+	return r;
+}
+
+static int print_difference(const struct spec_field *f, const struct container_view *v, FILE *out,
+			    struct ctn_err *err)
+{
+	ctn_autofree char *now = NULL, *next = NULL;
+	int r = spec_field_text(v->running, f, &now, err);
+
+	if (r == 0)
+		r = spec_field_text(v->spec, f, &next, err);
+	if (r < 0 || strcmp(now, next) == 0)
+		return r;
+	for (char *save = NULL, *line = strtok_r(next, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save))
+		fprintf(out, "%s %s\n", f->name, line);
+	return 0;
+}
+
+int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
+{
+	struct container_view v;
+	int r = 0;
+
+	container_view_get(c, &v);
+	for (const struct spec_field *f = spec_fields; r == 0 && v.running && f->name; f++) {
+		if (f->when == SPEC_NEXT && strcmp(f->name, "start") != 0)
+			r = print_difference(f, &v, out, err);
+	}
+	container_view_put(&v);
+	return r;
+}
+
+int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err)
+{
+	struct seccomp_profile *profile = NULL;
+	struct container_view v;
+	const struct spec *spec;
+	int r;
+
+	container_view_get(c, &v);
+	spec = v.running ?: v.spec;
+	r = seccomp_profile_get(spec->seccomp, spec->caps, &profile, err);
+	if (r == 0)
+		seccomp_print(out, profile);
+	seccomp_profile_put(profile);
+	container_view_put(&v);
+	return r;
+}
+
+static bool is_freeze(const struct cgroup_knob *knob)
+{
+	return strcmp(knob->name, "freeze") == 0;
+}
+
+/* freeze is pause and resume by another name: the state must know. */
+static int set_freeze(struct container *c, const char *text, struct ctn_err *err)
+{
+	bool freeze = false;
+	int r = parse_bool("cgroup/freeze", text, &freeze, err);
+
+	if (r < 0)
+		return r;
+	r = freeze ? life_pause(c, NULL, err) : life_resume(c, NULL, err);
+	return r < 0 ? r : 0;
+}
+
+int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,
+		       struct ctn_err *err)
+{
+	struct spec *spec, *old = NULL;
+	int r;
+
+	if (is_freeze(knob))
+		return set_freeze(c, text, err);
+	if (!knob->write)
+		return ctn_fail(err, EACCES, "cgroup/%s can only be read", knob->name);
+	if (!(knob->flags & KNOB_KEPT))
+		return knob->write(c->cgroup, text, err);
+	pthread_mutex_lock(&c->edit);
+	spec = spec_dup(c->spec);
+	r = spec ? spec_set_knob(spec, knob->name, text, err) : ctn_fail(err, ENOMEM, "no memory");
+	if (r == 0)
+		r = knob->write(c->cgroup, text,
+				err); /* can take seconds; readers do not wait for it */
+	if (r == 0)
+		r = container_save(c, spec, err);
+	if (r == 0) {
+		pthread_mutex_lock(&c->lock);
+		old = c->spec;
+		c->spec = spec_get(spec);
+		c->changed = ctn_now();
+		pthread_mutex_unlock(&c->lock);
+	}
+	pthread_mutex_unlock(&c->edit);
+	spec_put(old);
+	spec_put(spec);
+	return r;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of level 3 (engine, registry, container, life, adopt) share. Not for anyone else.
+ *
+ * Locks, in this order: a container's `edit`, the registry's lock, a container's `lock`. `edit`
+ * keeps the writers of one container's configuration apart and is the only one that may be held
+ * over a disk write; nothing that a reader needs is behind it. */
+#ifndef CTNFS_CORE_CONTAINER_PRIVATE_H
+#define CTNFS_CORE_CONTAINER_PRIVATE_H
+
+#include <pthread.h>
+
+#include "container.h"
+#include "engine.h"
+#include "life.h"
+#include "state.h"
+#include "wire.h"
+
+enum { IDS_PER_CONTAINER = 65536, ERRORS_KEPT = 64 };
+
+/* One refusal. */
+struct error_entry {
+	uint64_t time; /* nanoseconds since the epoch */
+	char where[96];
+	struct ctn_err err;
+};
+
+/* The newest refusals, oldest overwritten. */
+struct error_ring {
+	pthread_mutex_t lock;	     /* innermost: nothing is taken under it */
+	struct error_entry *entries; /* ERRORS_KEPT of them, made when first needed */
+	uint64_t total;
+};
+
+void error_ring_add(struct error_ring *ring, const char *where, const struct ctn_err *err);
+void error_ring_print(struct error_ring *ring, FILE *out);
+
+struct container {
+	/* Never changes after it is in the registry: */
+	struct engine *engine;
+	uint32_t serial;
+	char id[CTN_ID_LEN + 1];
+	uid_t uid_base;
+	uint64_t created;
+	int dirfd, run_dirfd;
+	struct cgroup_leaf *cgroup;
+
+	unsigned refs; /* atomic */
+	bool ready;    /* under the registry's lock: made completely, so that it can be found */
+	pthread_mutex_t edit;
+	struct error_ring errors;
+
+	pthread_mutex_t lock; /* all below */
+	bool removed;	      /* rmdir has begun: no verb any more */
+	enum ctn_state state;
+	enum ctn_state rest; /* while STARTING: CREATED or EXITED, where it came from */
+	struct spec *spec, *running;
+	struct pidref *init;
+	struct pidref *monitor;	  /* NULL when none lives beside it */
+	int sock;		  /* to the monitor, or -1 */
+	bool monitor_is_child;	  /* spawned by this process: reap it */
+	int timer;		  /* of a stop, or -1 */
+	bool killed;		  /* that stop has already sent SIGKILL */
+	struct ctn_err start_err; /* what the monitor said about a start that failed */
+	bool restart;		  /* start again when it has ended */
+	char *skeleton;		  /* lower layer under the present run */
+	uint64_t oom_base;	  /* OOM kills before the present run */
+	uint64_t started, finished, changed, moved;
+	struct state_exit exit;
+	bool has_exit;
+	uint64_t restarts, log_dropped, log_start;
+	struct life_waiter waiters; /* head of a ring */
+};
+
+/* What an epoll event is about; its data is serial << 2 | kind. */
+enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER };
+
+struct engine {
+	char *state_path, *run_path, *mountpoint;
+	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
+	struct cgroup_root *cgroup;
+	char *skeleton; /* name in state_fd */
+	uint32_t subid_base, subid_ranges;
+	void (*changed)(void *arg, uint32_t serial);
+	void *changed_arg;
+	struct error_ring errors;
+
+	int epoll_fd, stop_fd;
+	pthread_t thread;
+	bool threaded;
+
+	pthread_rwlock_t lock;	      /* all below */
+	struct container **by_name;   /* ascending */
+	struct container **by_serial; /* ascending */
+	size_t n, room;
+	uint32_t last_serial;
+	uint8_t *ids_used; /* a bit for each range */
+};
+
+/* registry.c */
+struct container *container_get(struct container *c);
+/** registry_add() - reserve @name, a serial and (where @uid_base is 0) an id range. -EEXIST,
+ * -ENOSPC, -ENOMEM. @ret: one reference for the registry and one for the caller; not found by
+ * anybody until registry_publish(). */
+int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
+		 struct ctn_err *err);
+void registry_publish(struct container *c);
+void registry_drop(
+	struct container *c); /* forget name, serial and ids; the registry's reference goes */
+int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
+void registry_free(struct engine *e);
+
+/* container.c */
+uint64_t ctn_now(void); /* nanoseconds since the epoch */
+int container_open_dirs(struct container *c, struct ctn_err *err);
+int container_apply_limits(struct container *c, const struct spec *spec, struct ctn_err *err);
+int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
+bool container_is_up(
+	const struct container *c); /* under its lock: a program of its exists, or is about to */
+
+/* container_config.c */
+struct users_ids;
+/** container_user() - whom @spec's `user` means in this container. */
+int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
+		   struct ctn_err *err);
+
+/* loop.c */
+int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);
+void *loop_run(void *engine);
+void engine_tell(struct container *c); /* call the change listener; no lock held */
+
+/* life.c */
+void life_on_socket(struct container *c);
+void life_on_monitor_end(struct container *c);
+void life_on_init_end(struct container *c);
+void life_on_timer(struct container *c);
+void life_send(struct container *c, uint32_t type,
+	       uint64_t value); /* to the monitor, when there is one */
+/** life_take_status() - under c->lock: the container runs as @status says. @pidfd is taken over. */
+int life_take_status(struct container *c, const struct wire_status *status, int pidfd,
+		     struct ctn_err *err);
+/** life_remonitor() - the running program has lost its monitor: give it another, or at least watch
+ * for its end. */
+bool life_remonitor(struct container *c, const struct wire_status *status);
+void life_finish(struct container *c, int code, bool unknown, uint64_t finished);
+
+/* launch.c */
+int launch(struct container *c, struct spec *spec, struct ctn_err *err);
+/** launch_adopt() - a new monitor for a running program whose own was killed: its output is taken
+ * on, its exit status is not known. */
+int launch_adopt(struct container *c, const struct spec *spec, const struct wire_status *status,
+		 struct ctn_err *err);
+
+/* adopt.c */
+int adopt_all(struct engine *e, struct ctn_err *err);
+
+#endif

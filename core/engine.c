@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "container_private.h"
+#include "io.h"
+#include "rootfs.h"
+
+enum { MONITOR_SIZE_MAX = 64 << 20 };
+
+/* mkdir -p, 0700, and open it. */
+static int open_dir_path(const char *path, int *ret, struct ctn_err *err)
+{
+	ctn_autofree char *copy = strdup(path);
+	struct stat st;
+	int fd;
+
+	if (!copy || path[0] != '/')
+		return ctn_fail(err, EINVAL, "%s is not an absolute path", path);
+	for (char *p = copy + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return ctn_fail_errno(err, "make the directory %s", copy);
+		*p = '/';
+	}
+	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+		return ctn_fail_errno(err, "make the directory %s", copy);
+	fd = open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return ctn_fail_errno(err, "open the directory %s", copy);
+	if (st.st_uid != 0 || (st.st_mode & 077)) {
+		close(fd);
+		return ctn_fail(err, EPERM, "%s must be root's alone: chown root, chmod 700", copy);
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* One server for each state directory. The lock ends with the process. */
+static int take_lock(struct engine *e, struct ctn_err *err)
+{
+	e->lock_fd = openat(e->state_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (e->lock_fd < 0)
+		return ctn_fail_errno(err, "open %s/lock", e->state_path);
+	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return ctn_fail(
+			err, EBUSY,
+			"another ctnfs uses the state directory %s; give this one its own with "
+			"-o state=DIR,run=DIR",
+			e->state_path);
+	return 0;
+}
+
+/* The log needs holes, the layers need an upper directory for overlayfs: better refused now than at
+ * the first start. */
+static int check_state_fs(const struct engine *e, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(e->state_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -1 : ftruncate(fd, 8192);
+
+	if (r == 0)
+		r = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
+	if (r < 0)
+		return ctn_fail_errno(
+			err,
+			"the file system of %s cannot hold containers (O_TMPFILE, holes): "
+			"use ext4, xfs, btrfs or tmpfs",
+			e->state_path);
+	if (strpbrk(e->state_path, ",:\\") || strpbrk(e->run_path, ",:\\"))
+		return ctn_fail(
+			err, EINVAL,
+			"no comma, colon or backslash can be in the paths of state and run");
+	return 0;
+}
+
+/* A copy that nobody can change or reach by a path: what runs as a monitor is what was started with
+ * (CVE-2019-5736). */
+static int copy_monitor(const char *path, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int from = open(path, O_RDONLY | O_CLOEXEC);
+	ctn_autoclose int to = memfd_create("ctnfs-monitor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ctn_autofree char *data = NULL;
+	size_t len = 0;
+	int r;
+
+	if (from < 0)
+		return ctn_fail_errno(err, "open the monitor program %s", path);
+	if (to < 0)
+		return ctn_fail_errno(err, "make a copy of the monitor program");
+	r = io_read_fd(from, path, MONITOR_SIZE_MAX, &data, &len, err);
+	if (r < 0)
+		return r;
+	r = io_write_all(to, data, len);
+	if (r < 0)
+		return ctn_fail(err, -r, "copy the monitor program");
+	if (fchmod(to, 0500) < 0 ||
+	    fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return ctn_fail_errno(err, "seal the monitor program");
+	close(ctn_take_fd(from));
+	/* A memfd that is open for writing is "text file busy"; sealed, it can be opened anew for
+	 * reading alone. */
+	from = ctn_take_fd(to);
+	r = 0;
+	{
+		char self[32];
+
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", from);
+		*ret = open(self, O_RDONLY | O_CLOEXEC);
+	}
+	return *ret < 0 ? ctn_fail_errno(err, "open the monitor program's copy") : r;
+}
+
+/* Containers that live have their cgroups where the server of that time made them. */
+static int open_cgroup(struct engine *e, const char *path, struct ctn_err *err)
+{
+	ctn_autofree char *lines = NULL, *text = NULL;
+	size_t len = 0;
+	FILE *out;
+	int r = io_read_at(e->run_fd, "cgroup", 65536, &lines, NULL, NULL);
+
+	if (r == 0 && cgroup_root_open_described(lines, &e->cgroup, NULL) == 0)
+		return 0;
+	r = cgroup_root_open(path, &e->cgroup, err);
+	if (r < 0)
+		return r;
+	out = open_memstream(&text, &len);
+	r = out ? cgroup_root_describe(e->cgroup, out) : -ENOMEM;
+	if (!out || fclose(out) != 0 || r < 0)
+		return ctn_fail(err, ENOMEM, "no memory to describe the cgroups");
+	return io_replace_at(e->run_fd, "cgroup", text, len, 0600, false, err);
+}
+
+static int open_all(struct engine *e, const struct engine_options *o, struct ctn_err *err)
+{
+	const char *exclude[] = {o->state, o->run, o->mountpoint, NULL};
+	int r = open_dir_path(o->state, &e->state_fd, err);
+
+	if (r == 0)
+		r = take_lock(e, err);
+	if (r == 0)
+		r = open_dir_path(o->run, &e->run_fd, err);
+	if (r == 0)
+		r = check_state_fs(e, err);
+	if (r == 0)
+		r = copy_monitor(o->monitor, &e->monitor_fd, err);
+	if (r == 0)
+		r = open_cgroup(e, o->cgroup, err);
+	if (r == 0)
+		r = rootfs_skeleton_open(e->state_fd, exclude, &e->skeleton, err);
+	if (r < 0)
+		return r;
+	e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	e->stop_fd = eventfd(0, EFD_CLOEXEC);
+	e->ids_used = calloc(e->subid_ranges / 8 + 1, 1);
+	if (e->null_fd < 0 || e->epoll_fd < 0 || e->stop_fd < 0 || !e->ids_used)
+		return ctn_fail_errno(err, "prepare the engine");
+	return 0;
+}
+
+int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_err *err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int r;
+
+	if (!e)
+		return ctn_fail(err, ENOMEM, "no memory for the engine");
+	e->state_fd = e->run_fd = e->lock_fd = e->monitor_fd = e->null_fd = -1;
+	e->epoll_fd = e->stop_fd = -1;
+	e->host_mntns = o->host_mntns;
+	e->subid_base = o->subid_base;
+	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
+	e->state_path = strdup(o->state);
+	e->run_path = strdup(o->run);
+	pthread_rwlock_init(&e->lock, NULL);
+	pthread_mutex_init(&e->errors.lock, NULL);
+	if (!e->state_path || !e->run_path)
+		r = ctn_fail(err, ENOMEM, "no memory for the engine");
+	else if (e->subid_ranges == 0 || e->subid_base == 0)
+		r = ctn_fail(err, EINVAL,
+			     "subid: the base must not be 0, and there must be at least %d ids",
+			     IDS_PER_CONTAINER);
+	else
+		r = open_all(e, o, err);
+	if (r < 0) {
+		engine_free(e);
+		return r;
+	}
+	*ret = e;
+	return 0;
+}
+
+int engine_start(struct engine *e, struct ctn_err *err)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+	sigset_t all, old;
+	int r = adopt_all(e, err); /* before there are events: nobody else looks at them yet */
+
+	if (r < 0)
+		return r;
+	if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0)
+		return ctn_fail_errno(err, "prepare the event thread");
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
+	r = pthread_create(&e->thread, NULL, loop_run, e);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return ctn_fail(err, r, "start the event thread");
+	e->threaded = true;
+	return 0;
+}
+
+void engine_free(struct engine *e)
+{
+	uint64_t one = 1;
+
+	if (!e)
+		return;
+	if (e->threaded && write(e->stop_fd, &one, sizeof(one)) == sizeof(one))
+		pthread_join(e->thread, NULL);
+	registry_free(e);
+	if (e->cgroup)
+		cgroup_root_free(e->cgroup);
+	ctn_close_fd(&e->epoll_fd);
+	ctn_close_fd(&e->stop_fd);
+	ctn_close_fd(&e->null_fd);
+	ctn_close_fd(&e->monitor_fd);
+	ctn_close_fd(&e->run_fd);
+	ctn_close_fd(&e->state_fd);
+	ctn_close_fd(&e->lock_fd);
+	free(e->errors.entries);
+	pthread_mutex_destroy(&e->errors.lock);
+	pthread_rwlock_destroy(&e->lock);
+	free(e->skeleton);
+	free(e->state_path);
+	free(e->run_path);
+	free(e);
+}
+
+void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), void *arg)
+{
+	e->changed = fn;
+	e->changed_arg = arg;
+}
+
+static void print_counts(struct engine *e, FILE *out)
+{
+	size_t n = 0, running = 0;
+	uint32_t ids = 0;
+
+	pthread_rwlock_rdlock(&e->lock);
+	for (; n < e->n; n++) {
+		struct container *c = e->by_name[n];
+
+		pthread_mutex_lock(&c->lock);
+		running += c->running != NULL;
+		pthread_mutex_unlock(&c->lock);
+	}
+	for (uint32_t i = 0; i < e->subid_ranges; i++)
+		ids += e->ids_used[i / 8] >> i % 8 & 1;
+	pthread_rwlock_unlock(&e->lock);
+	fprintf(out, "Containers:\t%zu\nRunning:\t%zu\n", n, running);
+	fprintf(out, "Subids:\t%u:%u\nSubidsUsed:\t%u\n", e->subid_base,
+		e->subid_ranges * IDS_PER_CONTAINER, ids * IDS_PER_CONTAINER);
+}
+
+int engine_print_status(struct engine *e, FILE *out, struct ctn_err *err)
+{
+	const char *sep = "\t";
+
+	(void)err;
+	fprintf(out, "State:\t%s\nRun:\t%s\nSkeleton:\t%s/%s\n", e->state_path, e->run_path,
+		e->state_path, e->skeleton);
+	fprintf(out, "Cgroup:\tv%d\nControllers:", cgroup_root_version(e->cgroup));
+	for (int i = 0; i < CG_CONTROLLERS; i++) {
+		if (cgroup_root_has(e->cgroup, (enum cgroup_controller)i)) {
+			fprintf(out, "%s%s", sep, cgroup_controller_names[i]);
+			sep = " ";
+		}
+	}
+	fputs("\nMissing:", out);
+	sep = "\t";
+	for (int i = 0; i < CG_CONTROLLERS; i++) {
+		if (!cgroup_root_has(e->cgroup, (enum cgroup_controller)i)) {
+			fprintf(out, "%s%s", sep, cgroup_controller_names[i]);
+			sep = " ";
+		}
+	}
+	putc('\n', out);
+	print_counts(e, out);
+	return 0;
+}

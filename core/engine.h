@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One server's engine: its directories, its registry, its event thread. */
+#ifndef CTNFS_CORE_ENGINE_H
+#define CTNFS_CORE_ENGINE_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "err.h"
+
+struct engine;
+
+/**
+ * struct engine_options - what `-o` gave. Strings are borrowed for the call.
+ * @state, @run: absolute paths; made if missing, 0700. No comma, colon or backslash in @state
+ * (overlay options).
+ * @cgroup:      NULL or a path below each hierarchy's mount point.
+ * @subid_base, @subid_count: host ids that containers may use; whole ranges of 65536.
+ * @monitor:     path of the ctnfs-monitor program; it is copied into a sealed memfd here and never
+ * opened again.
+ * @mountpoint:  the server's own, so that nothing of it is ever handed to a container.
+ * @host_mntns:  descriptor of the host's mount namespace, borrowed for the engine's life.
+ */
+struct engine_options {
+	const char *state, *run, *cgroup, *monitor, *mountpoint;
+	uint32_t subid_base, subid_count;
+	int host_mntns;
+};
+
+/** engine_new() - open everything; -EBUSY when another server has the state directory. No thread is
+ * started. Thread: main. */
+int engine_new(const struct engine_options *options, struct engine **ret, struct ctn_err *err);
+
+/** engine_start() - start the event thread, then adopt or account for every container that is on
+ * disk. Call it after the last fork. */
+int engine_start(struct engine *e, struct ctn_err *err);
+
+/** engine_free() - end the event thread and close everything; containers go on. NULL is fine. */
+void engine_free(struct engine *e);
+
+/** engine_on_change() - @fn is called with no lock held whenever a container's state changed. Set
+ * it before engine_start(). */
+void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), void *arg);
+
+/** engine_print_status() - the root `status` file's engine lines: Key:<tab>value. */
+int engine_print_status(struct engine *e, FILE *out, struct ctn_err *err);
+
+/** engine_print_errors() - the root `error` file: `<time> <ERRNO> <name>: <sentence>`. */
+void engine_print_errors(struct engine *e, FILE *out);
+
+#endif

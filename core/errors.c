@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The last refusals, for the `error` files. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "container_private.h"
+
+uint64_t ctn_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+void error_ring_add(struct error_ring *ring, const char *where, const struct ctn_err *err)
+{
+	pthread_mutex_lock(&ring->lock);
+	if (!ring->entries)
+		ring->entries = calloc(ERRORS_KEPT, sizeof(*ring->entries));
+	if (ring->entries) {
+		struct error_entry *e = &ring->entries[ring->total++ % ERRORS_KEPT];
+
+		e->time = ctn_now();
+		snprintf(e->where, sizeof(e->where), "%s", where);
+		e->err = *err;
+	}
+	pthread_mutex_unlock(&ring->lock);
+}
+
+static void print_entry(const struct error_entry *e, FILE *out)
+{
+	time_t secs = (time_t)(e->time / 1000000000U);
+	char text[32];
+	struct tm tm;
+
+	gmtime_r(&secs, &tm);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	fprintf(out, "%s.%03" PRIu64 "Z %s %s: %s\n", text, e->time / 1000000 % 1000,
+		ctn_errno_name(e->err.code), e->where, e->err.text);
+}
+
+void error_ring_print(struct error_ring *ring, FILE *out)
+{
+	pthread_mutex_lock(&ring->lock);
+	for (uint64_t i = ring->total > ERRORS_KEPT ? ring->total - ERRORS_KEPT : 0;
+	     i < ring->total; i++)
+		print_entry(&ring->entries[i % ERRORS_KEPT], out); /* to memory: does not block */
+	pthread_mutex_unlock(&ring->lock);
+}
+
+void container_note_error(struct engine *e, struct container *c, const char *where,
+			  const struct ctn_err *err)
+{
+	struct container_view view;
+
+	if (!c) {
+		error_ring_add(&e->errors, where, err);
+		return;
+	}
+	error_ring_add(&c->errors, where, err);
+	container_view_get(c, &view);
+	error_ring_add(&e->errors, view.spec->name, err);
+	container_view_put(&view);
+}
+
+void container_print_errors(struct container *c, FILE *out)
+{
+	error_ring_print(&c->errors, out);
+}
+
+void engine_print_errors(struct engine *e, FILE *out)
+{
+	error_ring_print(&e->errors, out);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to a container by itself: its monitor's messages, and ends. On the event thread, but
+ * for start_go(). */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "life_private.h"
+#include "wire_io.h"
+
+enum { LEFTOVER_MS = 2000 }; /* to end what a shared pid namespace leaves behind */
+
+/* Under c->lock. */
+void life_set_state(struct container *c, enum ctn_state state)
+{
+	c->state = state;
+	c->moved = ctn_now();
+}
+
+void life_send(struct container *c, uint32_t type, uint64_t value)
+{
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = type, .value = value};
+
+	pthread_mutex_lock(&c->lock);
+	if (c->sock >= 0)
+		(void)wire_send(c->sock, &msg, sizeof(msg), NULL, 0); /* does not block */
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The start came to nothing: back to where it was. */
+void start_undo(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	if (c->state == CTN_STARTING)
+		c->state = c->rest;
+	else if (c->state == CTN_RESTARTING)
+		life_set_state(c, CTN_EXITED);
+	c->restart = false;
+	spec_put(c->running);
+	c->running = NULL;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Tell everybody. @alone: nobody may be waiting who could be told. */
+static void start_fail(struct container *c, const struct ctn_err *err, bool alone)
+{
+	if (alone)
+		container_note_error(c->engine, c, "ctl", err);
+	start_undo(c);
+	waiters_call(c, GOAL_RUNNING, -err->code, err);
+	waiters_call(c, GOAL_EXITED, 0, NULL);
+	engine_tell(c);
+}
+
+/* In state STARTING (or RESTARTING), with nobody else acting on it. */
+int start_go(struct container *c, struct ctn_err *err)
+{
+	struct spec *spec;
+	uint64_t kills = 0;
+	int r;
+
+	(void)cgroup_leaf_oom_kills(c->cgroup, &kills, NULL); /* none without the controller */
+	pthread_mutex_lock(&c->lock);
+	c->oom_base = kills;
+	spec = spec_get(c->spec);
+	free(c->skeleton);
+	c->skeleton = strdup(c->engine->skeleton);
+	pthread_mutex_unlock(&c->lock);
+	r = launch(c, spec, err);
+	spec_put(spec);
+	return r;
+}
+
+/* The monitor says that it runs. Takes @pidfd over. */
+int life_take_status(struct container *c, const struct wire_status *status, int pidfd,
+		     struct ctn_err *err)
+{
+	struct pidref *init = NULL;
+	int r = pidref_new(status->init_pid, pidfd, &init, err);
+
+	if (r < 0) {
+		close(pidfd);
+		return r;
+	}
+	pthread_mutex_lock(&c->lock);
+	pidref_put(c->init);
+	c->init = init;
+	c->started = status->started;
+	c->log_dropped = status->log_dropped;
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
+/* From now until it has ended, what is on disk says that it ended without a witness: true if we all
+ * die with it. */
+static void mark_running(struct container *c)
+{
+	struct state_exit e = {.code = 255, .unknown = true};
+	struct ctn_err err = {0};
+
+	pthread_mutex_lock(&c->lock);
+	if (c->state == CTN_RESTARTING)
+		c->restarts++;
+	life_set_state(c, CTN_RUNNING);
+	spec_put(c->running);
+	c->running = spec_get(c->spec);
+	c->killed = false;
+	e.started = c->started;
+	c->exit = e;
+	pthread_mutex_unlock(&c->lock);
+	if (state_save_exit(c->dirfd, &e, &err) < 0)
+		container_note_error(c->engine, c, "exit", &err);
+}
+
+static void on_status(struct container *c, const struct wire_status *status, int pidfd)
+{
+	struct ctn_err err = {0};
+	bool starting;
+
+	pthread_mutex_lock(&c->lock);
+	starting = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
+	pthread_mutex_unlock(&c->lock);
+	if (!starting || status->phase != WIRE_RUNNING) {
+		ctn_close_fd(&pidfd);
+		return;
+	}
+	if (life_take_status(c, status, pidfd, &err) <
+	    0) /* it has ended already: the record tells */
+		return;
+	mark_running(c);
+	waiters_call(c, GOAL_RUNNING, 0, NULL);
+	engine_tell(c);
+}
+
+/* The monitor says that it could not be started. Acted on when it has ended, or the next start
+ * would meet it. */
+static void on_error(struct container *c, const struct wire_error *e)
+{
+	pthread_mutex_lock(&c->lock);
+	ctn_fail(&c->start_err, e->code > 0 && e->code < 4096 ? e->code : EIO, "%.*s",
+		 WIRE_TEXT_MAX, e->text);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* It never ran. */
+static void start_failed(struct container *c)
+{
+	struct ctn_err err = {0};
+	bool restarting;
+
+	(void)cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, NULL);
+	pthread_mutex_lock(&c->lock);
+	err = c->start_err;
+	c->start_err = (struct ctn_err){0};
+	restarting = c->state == CTN_RESTARTING;
+	pthread_mutex_unlock(&c->lock);
+	if (!err.code)
+		ctn_fail(&err, EIO, "its monitor was killed before the program ran");
+	start_fail(c, &err, restarting);
+}
+
+/* One message. Return: false when there is none now, or never again. */
+static bool socket_read(struct container *c)
+{
+	struct wire_msg msg;
+	int sock, fd = -1;
+	size_t n_fds = 0;
+	ssize_t n;
+
+	pthread_mutex_lock(&c->lock);
+	sock = c->sock;
+	n = sock >= 0 ? wire_receive(sock, &msg, sizeof(msg), &fd, 1, &n_fds) : -EAGAIN;
+	if (n == 0 || (n < 0 && n != -EAGAIN)) { /* its end is EVENT_MONITOR's */
+		close(sock);
+		c->sock = -1;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (n <= 0)
+		return false;
+	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_STATUS &&
+	    n_fds)
+		on_status(c, &msg.status, ctn_take_fd(fd));
+	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_ERROR)
+		on_error(c, &msg.error);
+	ctn_close_fd(&fd);
+	return true;
+}
+
+void life_on_socket(struct container *c)
+{
+	while (socket_read(c))
+		;
+}
+
+/* --- end --- */
+
+static void count_oom(struct container *c, struct state_exit *e)
+{
+	uint64_t kills = 0;
+
+	if (cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0)
+		e->oom_killed = kills > c->oom_base;
+}
+
+/* Under c->lock. */
+static void forget_run(struct container *c)
+{
+	spec_put(c->running);
+	pidref_put(c->init);
+	pidref_put(c->monitor);
+	c->running = NULL;
+	c->init = c->monitor = NULL;
+	ctn_close_fd(&c->sock);
+	ctn_close_fd(&c->timer);
+	c->sock = c->timer = -1;
+}
+
+void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
+{
+	struct state_exit e = {.code = code, .unknown = unknown, .finished = finished};
+	struct ctn_err err = {0};
+	bool again, shared;
+
+	pthread_mutex_lock(&c->lock);
+	e.started = c->started;
+	shared = c->running && spec_ns_is_host(c->running, NS_PID);
+	again = c->restart && !c->removed;
+	pthread_mutex_unlock(&c->lock);
+	/* Its own pid namespace takes all of it along; a shared one does not. */
+	if ((shared || unknown) && cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, &err) < 0)
+		container_note_error(c->engine, c, "ctl", &err);
+	count_oom(c, &e);
+	if (state_save_exit(c->dirfd, &e, &err) < 0)
+		container_note_error(c->engine, c, "exit", &err);
+	pthread_mutex_lock(&c->lock);
+	forget_run(c);
+	c->exit = e;
+	c->has_exit = true;
+	c->finished = finished;
+	c->restart = false;
+	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
+	pthread_mutex_unlock(&c->lock);
+	waiters_call(c, GOAL_EXITED, 0, NULL);
+	if (!again) {
+		ctn_fail(&err, ECANCELED, "it was stopped before it could start again");
+		waiters_call(c, GOAL_RUNNING, -err.code, &err);
+	}
+	engine_tell(c);
+	if (again && start_go(c, &err) < 0)
+		start_fail(c, &err, true);
+}
+
+bool life_remonitor(struct container *c, const struct wire_status *status)
+{
+	struct ctn_err err = {0};
+	struct spec *spec = NULL;
+	bool alive;
+
+	pthread_mutex_lock(&c->lock);
+	alive = c->init && !pidref_ended(c->init);
+	if (alive) {
+		pidref_put(c->monitor);
+		c->monitor = NULL;
+		ctn_close_fd(&c->sock);
+		c->sock = -1;
+		spec = spec_get(c->running);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (!alive)
+		return false;
+	ctn_fail(&err, ESRCH,
+		 "its monitor was killed; it goes on, but its exit status will not be known");
+	container_note_error(c->engine, c, "status", &err);
+	if (launch_adopt(c, spec, status, &err) <
+	    0) { /* its output has no reader then, its end has */
+		container_note_error(c->engine, c, "status", &err);
+		(void)loop_add(c->engine, c, c->init->pidfd, EVENT_INIT);
+	}
+	spec_put(spec);
+	return true;
+}
+
+static void reap_monitor(struct container *c)
+{
+	siginfo_t info;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->monitor && c->monitor_is_child)
+		(void)waitid(P_PIDFD, (id_t)c->monitor->pidfd, &info, WEXITED | WNOHANG);
+	c->monitor_is_child = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void drop_monitor(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	pidref_put(c->monitor);
+	c->monitor = NULL;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void life_on_monitor_end(struct container *c)
+{
+	struct wire_status status = {0};
+	struct ctn_err err = {0};
+	enum ctn_state state;
+	bool here;
+
+	pthread_mutex_lock(&c->lock);
+	here = c->monitor && pidref_ended(c->monitor);
+	pthread_mutex_unlock(&c->lock);
+	if (!here)
+		return;	   /* an event that was under way when another thread had dealt with it */
+	life_on_socket(c); /* what it said last comes first */
+	reap_monitor(c);
+	pthread_mutex_lock(&c->lock);
+	state = c->state;
+	pthread_mutex_unlock(&c->lock);
+	if (state_load_status(c->run_dirfd, &status, &err) < 0)
+		status.phase = WIRE_STARTING;
+	pthread_mutex_lock(&c->lock);
+	c->log_dropped = status.log_dropped;
+	pthread_mutex_unlock(&c->lock);
+	if (status.phase == WIRE_EXITED && (state == CTN_STARTING || state == CTN_RESTARTING)) {
+		/* So short a life that its first message could not be taken; it ran all the same.
+		 */
+		pthread_mutex_lock(&c->lock);
+		c->started = status.started;
+		pthread_mutex_unlock(&c->lock);
+		mark_running(c);
+		waiters_call(c, GOAL_RUNNING, 0, NULL);
+	}
+	if (status.phase == WIRE_EXITED) {
+		bool unknown = status.code == WIRE_CODE_UNKNOWN;
+
+		life_finish(c, unknown ? 255 : status.code, unknown, status.finished);
+	} else if (state == CTN_STARTING || state == CTN_RESTARTING) {
+		drop_monitor(c);
+		start_failed(c);
+	} else if (!life_remonitor(c, &status)) {
+		life_finish(c, 255, true, ctn_now());
+	}
+}
+
+void life_on_init_end(struct container *c)
+{
+	bool here;
+
+	pthread_mutex_lock(&c->lock);
+	here = !c->monitor && c->init && pidref_ended(c->init);
+	pthread_mutex_unlock(&c->lock);
+	if (here)
+		life_finish(c, 255, true, ctn_now());
+}

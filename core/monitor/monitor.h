@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctnfs-monitor: the parent of one container. Static, single-threaded, nothing but libc: everything
+ * was decided by the server and came in one message (wire.h). */
+#ifndef CTNFS_CORE_MONITOR_MONITOR_H
+#define CTNFS_CORE_MONITOR_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../err.h"
+#include "../wire.h"
+#include "../wire_io.h"
+
+/** struct plan - the start message, unpacked. Strings point into the message, which is never freed.
+ */
+struct plan {
+	const struct wire_start *msg;
+	char **argv, **envp; /* NULL-terminated */
+	char **binds, **masked, **readonly;
+	const char *cwd, *hostname, *lower, *state, *run;
+	const struct sock_filter *filter;
+	int run_fd, state_fd, host_mnt_fd;
+	int attach_fds[WIRE_ATTACH_MAX];
+};
+
+/** plan_unpack() - check every length and offset of a received message. -EBADMSG says which is
+ * wrong. */
+int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err);
+
+static inline bool plan_has_ns(const struct plan *p, uint64_t clone_flag)
+{
+	return p->msg->ns_new & clone_flag;
+}
+
+/**
+ * struct stdio - the container's standard streams: FIFOs in the run directory.
+ * @child_*: what the program gets as 0, 1 and 2. Output is open for reading and writing there, so
+ * that a program whose monitor died gets no EPIPE; input only for reading, so that it can see the
+ * end of file.
+ */
+struct stdio {
+	int child_in, child_out, child_err;
+	int in, out, err; /* our ends */
+};
+
+int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err);
+/** stdio_adopt() - our ends alone, of the FIFOs that a killed monitor made. */
+int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err);
+
+/** struct log - the bounded log: one sparse file in which a byte's offset is its position for ever,
+ * with a hole where bytes were dropped. */
+struct log {
+	int fd;
+	uint64_t end, punched, max;
+	uint64_t dropped; /* bytes that could not be written */
+};
+
+int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err);
+void log_append(struct log *log, const char *data, size_t len);
+void log_trim(struct log *log); /* make the hole as large as the bound asks */
+
+/** struct mounts - what the parent prepares for the stage: detached mounts, -1 where there is none.
+ */
+struct mounts {
+	int root, tmpfs, proc, sys;
+	int binds[16];
+	size_t n_binds;
+};
+
+/** mounts_prepare() - in the monitor's own mount namespace, with the host's rights. @userns: -1
+ * without one. */
+int mounts_prepare(const struct plan *p, int userns, struct mounts *ret, struct ctn_err *err);
+
+/** The channel from parent to stage: one message with all of struct mounts' descriptors. */
+int mounts_send(int sock, const struct mounts *m, struct ctn_err *err);
+int mounts_receive(int sock, struct mounts *ret, struct ctn_err *err);
+
+/**
+ * stage_run() - in the new process: carry out the table of set-up steps, then execve. Never
+ * returns.
+ * @go:      socket on which the parent sends mounts once the id maps are written.
+ * @report:  close-on-exec pipe: one struct wire_error, or end of file at execve.
+ */
+void stage_run(const struct plan *p, const struct stdio *io, int go, int report)
+	__attribute__((noreturn));
+
+/** struct stage - what a set-up step works with. */
+struct stage {
+	const struct plan *plan;
+	const struct stdio *io;
+	int go, report;
+	struct mounts mounts;
+};
+
+/* stage_mounts.c */
+int stage_root(struct stage *s, struct ctn_err *err);
+int stage_binds(struct stage *s, struct ctn_err *err);
+int stage_proc(struct stage *s, struct ctn_err *err);
+int stage_sys(struct stage *s, struct ctn_err *err);
+int stage_dev(struct stage *s, struct ctn_err *err);
+int stage_readonly(struct stage *s, struct ctn_err *err);
+int stage_masks(struct stage *s, struct ctn_err *err);
+int stage_pivot(struct stage *s, struct ctn_err *err);
+/* stage_creds.c */
+int stage_keyring(struct stage *s, struct ctn_err *err);
+int stage_limits(struct stage *s, struct ctn_err *err);
+int stage_bounding(struct stage *s, struct ctn_err *err);
+int stage_filter_early(struct stage *s, struct ctn_err *err);
+int stage_user(struct stage *s, struct ctn_err *err);
+int stage_caps(struct stage *s, struct ctn_err *err);
+int stage_filter(struct stage *s, struct ctn_err *err);
+int stage_exec(struct stage *s, struct ctn_err *err);
+
+/** init_run() - be pid 1: pass signals on to @child, reap, and exit as it did. Never returns. */
+void init_run(pid_t child) __attribute__((noreturn));
+
+#endif

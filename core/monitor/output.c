@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The container's standard streams and its bounded log. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../io.h"
+#include "monitor.h"
+
+enum { LOG_BLOCK = 4096, LOG_SLACK = 256 << 10, LOG_MODE = 0600 };
+
+/* In the host's numbers, the user that the program runs as: /dev/stdout is opened by name inside.
+ */
+static int fifo_make(const struct plan *p, const char *name, struct ctn_err *err)
+{
+	uid_t base = plan_has_ns(p, CLONE_NEWUSER) ? p->msg->id_base : 0;
+
+	if (unlinkat(p->run_fd, name, 0) < 0 && errno != ENOENT)
+		return ctn_fail_errno(err, "remove the old fifo '%s'", name);
+	if (mkfifoat(p->run_fd, name, 0600) < 0)
+		return ctn_fail_errno(err, "make the fifo '%s'", name);
+	if (fchownat(p->run_fd, name, base + p->msg->uid, base + p->msg->gid, AT_SYMLINK_NOFOLLOW) <
+	    0)
+		return ctn_fail_errno(err, "give the fifo '%s' to the container's user", name);
+	return 0;
+}
+
+static int fifo_open(const struct plan *p, const char *name, int flags, int *ret,
+		     struct ctn_err *err)
+{
+	int fd = openat(p->run_fd, name, flags | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open the fifo '%s'", name);
+	*ret = fd;
+	return 0;
+}
+
+int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
+{
+	/* Our reading end first, or the opens that follow would wait for one. */
+	const struct {
+		const char *name;
+		int flags;
+		int *to;
+	} ends[] = {
+		{"in", O_RDONLY | O_NONBLOCK, &ret->child_in},
+		{"in", O_WRONLY | O_NONBLOCK, &ret->in},
+		{"out", O_RDONLY | O_NONBLOCK, &ret->out},
+		{"out", O_RDWR, &ret->child_out},
+		{"err", O_RDONLY | O_NONBLOCK, &ret->err},
+		{"err", O_RDWR, &ret->child_err},
+	};
+	static const char *const names[] = {"in", "out", "err"};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < CTN_COUNT(names); i++)
+		r = fifo_make(p, names[i], err);
+	for (size_t i = 0; r == 0 && i < CTN_COUNT(ends); i++)
+		r = fifo_open(p, ends[i].name, ends[i].flags, ends[i].to, err);
+	if (r == 0 && fcntl(ret->child_in, F_SETFL, 0) < 0) /* blocking again, for the program */
+		r = ctn_fail_errno(err, "prepare standard input");
+	return r;
+}
+
+int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err)
+{
+	int r = fifo_open(p, "out", O_RDONLY | O_NONBLOCK, &ret->out, err);
+
+	if (r == 0)
+		r = fifo_open(p, "err", O_RDONLY | O_NONBLOCK, &ret->err, err);
+	(void)fifo_open(p, "in", O_WRONLY | O_NONBLOCK, &ret->in,
+			NULL); /* it may have closed its end */
+	return r;
+}
+
+int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err)
+{
+	struct stat st;
+	int fd = openat(state_fd, WIRE_LOG_NAME,
+			O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, LOG_MODE);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return ctn_fail_errno(err, "open the log");
+	*ret = (struct log){.fd = fd, .end = (uint64_t)st.st_size, .max = max};
+	log_trim(ret);
+	return 0;
+}
+
+void log_trim(struct log *log)
+{
+	uint64_t keep = log->end > log->max ? log->end - log->max : 0;
+	uint64_t hole = keep / LOG_BLOCK * LOG_BLOCK;
+
+	if (hole <= log->punched)
+		return;
+	/* The server made sure at its start that the file system can do this. */
+	if (fallocate(log->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)log->punched,
+		      (off_t)(hole - log->punched)) == 0)
+		log->punched = hole;
+}
+
+void log_append(struct log *log, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(log->fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) { /* a full disk: the program must not wait for it */
+			log->dropped += len;
+			return;
+		}
+		data += n;
+		len -= (size_t)n;
+		log->end += (uint64_t)n;
+	}
+	if (log->end > log->max && log->end - log->max > log->punched + LOG_SLACK)
+		log_trim(log);
+}

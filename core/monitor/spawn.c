@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the plan to a running first process: clone3, id maps, mounts. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../io.h"
+#include "spawn.h"
+
+int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go together */
+int unshare(int flags);
+
+/* Mounts of ours are seen by nobody else, and what the host unmounts goes away here too. */
+static int own_mounts(const struct plan *p, struct ctn_err *err)
+{
+	if (!plan_has_ns(p, CLONE_NEWNS)) {
+		if (setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
+			return ctn_fail_errno(err, "enter the host's mount namespace");
+		return 0;
+	}
+	if (unshare(CLONE_NEWNS) < 0)
+		return ctn_fail_errno(err, "make a mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return ctn_fail_errno(err, "make the mounts private");
+	return 0;
+}
+
+static pid_t clone_stage(const struct plan *p, int *ret_pidfd, struct ctn_err *err)
+{
+	struct clone_args args = {
+		/* The cgroup namespace is made by the stage, once it is in its cgroup. */
+		.flags = (p->msg->ns_new & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_PIDFD,
+		.pidfd = (uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	long pid;
+
+	if (p->msg->flags & WIRE_CLONE_INTO) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)p->attach_fds[0];
+	}
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0)
+		return (pid_t)ctn_fail_errno(err, "make the container's first process");
+	return (pid_t)pid;
+}
+
+static int map_ids(const struct plan *p, int procfd, struct ctn_err *err)
+{
+	static const char *const files[] = {"uid_map", "gid_map"};
+	char line[64];
+
+	snprintf(line, sizeof(line), "0 %u %u\n", p->msg->id_base, p->msg->id_count);
+	for (size_t i = 0; i < CTN_COUNT(files); i++) {
+		int r = io_write_at(procfd, files[i], line, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What the host's rights are needed for, while the stage waits. */
+static int equip_stage(const struct plan *p, int procfd, int go, struct ctn_err *err)
+{
+	struct mounts m = {.root = -1, .tmpfs = -1, .proc = -1, .sys = -1};
+	ctn_autoclose int userns = -1;
+	int r = 0;
+
+	if (plan_has_ns(p, CLONE_NEWUSER)) {
+		r = map_ids(p, procfd, err);
+		if (r < 0)
+			return r;
+		userns = openat(procfd, "ns/user", O_RDONLY | O_CLOEXEC);
+		if (userns < 0)
+			return ctn_fail_errno(err, "open the user namespace");
+	}
+	if (plan_has_ns(p, CLONE_NEWNS))
+		r = mounts_prepare(p, userns, &m, err);
+	if (r == 0)
+		r = mounts_send(go, &m, err);
+	if (m.root >= 0) { /* all are in flight or of no more use */
+		close(m.root);
+		close(m.tmpfs);
+	}
+	ctn_close_fd(&m.proc);
+	ctn_close_fd(&m.sys);
+	for (size_t i = 0; i < m.n_binds; i++)
+		ctn_close_fd(&m.binds[i]);
+	return r;
+}
+
+/* Field 22 of /proc/PID/stat; the name before it may hold anything, so count from its last
+ * parenthesis. */
+static uint64_t start_ticks(int procfd)
+{
+	ctn_autofree char *text = NULL;
+	const char *p;
+	int field = 2;
+
+	if (io_read_at(procfd, "stat", 4096, &text, NULL, NULL) < 0)
+		return 0;
+	p = strrchr(text, ')');
+	for (; p && *p && field < 22; p++)
+		field += *p == ' ';
+	return p ? strtoull(p, NULL, 10) : 0;
+}
+
+static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
+		       const int report[2], struct ctn_err *err)
+{
+	ctn_autoclose int procfd = -1;
+	char path[32];
+
+	s->pid = clone_stage(p, &s->pidfd, err);
+	if (s->pid < 0)
+		return s->pid;
+	if (s->pid == 0) {
+		close(go[0]);
+		stage_run(p, &s->io, go[1], report[1]);
+	}
+	fcntl(s->pidfd, F_SETFD, FD_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d", s->pid);
+	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (procfd < 0)
+		return ctn_fail_errno(err, "open %s", path);
+	s->start = start_ticks(procfd);
+	return equip_stage(p, procfd, go[0], err);
+}
+
+int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
+{
+	int go[2] = {-1, -1}, report[2] = {-1, -1};
+	int r = own_mounts(p, err);
+
+	if (r == 0)
+		r = stdio_open(p, &ret->io, err);
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, go) < 0 ||
+	    pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
+		return ctn_fail_errno(err, "make the stage's channels");
+	r = spawn_stage(p, ret, go, report, err);
+	/* The stage's ends are its own now; an early end of it shows as end of file here. */
+	close(go[0]);
+	close(go[1]);
+	close(report[1]);
+	close(ret->io.child_in);
+	close(ret->io.child_out);
+	close(ret->io.child_err);
+	ret->report = report[0];
+	return r;
+}
+
+int spawn_adopt(const struct plan *p, struct spawned *ret, struct ctn_err *err)
+{
+	ctn_autoclose int procfd = -1;
+	char path[32];
+	int r = stdio_adopt(p, &ret->io, err);
+
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "/proc/%d", p->msg->adopt_pid);
+	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ret->pidfd = (int)syscall(SYS_pidfd_open, p->msg->adopt_pid, 0);
+	/* The start time, read after the pidfd was opened, tells a recycled pid. */
+	if (procfd < 0 || ret->pidfd < 0 || start_ticks(procfd) != p->msg->adopt_start)
+		return ctn_fail(err, ESRCH, "its first process has ended");
+	ret->pid = p->msg->adopt_pid;
+	ret->start = p->msg->adopt_start;
+	return 0;
+}

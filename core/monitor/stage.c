@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stage: the container's first process before it becomes the user's program. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../io.h"
+#include "monitor.h"
+
+/* cgroup v1: a single-threaded process that writes "0" moves itself without waiting for an RCU
+ * grace period, as its parent would. */
+static int stage_cgroups(struct stage *s, struct ctn_err *err)
+{
+	const struct wire_start *m = s->plan->msg;
+
+	if (m->flags & WIRE_CLONE_INTO)
+		return 0;
+	for (uint32_t i = 0; i < m->n_attach; i++) {
+		int r = io_write_all(s->plan->attach_fds[i], "0", 1);
+
+		if (r < 0)
+			return ctn_fail(err, -r, "attach to cgroup %u of %u", i + 1, m->n_attach);
+	}
+	return 0;
+}
+
+/* After attaching: made earlier, its root would be the server's cgroup. */
+static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
+{
+	if (plan_has_ns(s->plan, CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+		return ctn_fail_errno(err, "make a cgroup namespace");
+	return 0;
+}
+
+/* Root of the new user namespace: the maps are written by the time that the mounts have arrived. */
+static int stage_ids(struct stage *s, struct ctn_err *err)
+{
+	(void)s;
+	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return ctn_fail_errno(err, "become root of the user namespace");
+	return 0;
+}
+
+static int stage_hostname(struct stage *s, struct ctn_err *err)
+{
+	const char *name = s->plan->hostname;
+	ctn_autoclose int fd = -1;
+
+	if (!plan_has_ns(s->plan, CLONE_NEWUTS))
+		return 0;
+	if (sethostname(name, strlen(name)) < 0)
+		return ctn_fail_errno(err, "set the host name '%s'", name);
+	if (!plan_has_ns(s->plan, CLONE_NEWNS))
+		return 0;
+	/* After pivot_root: whatever is at that path is the container's own. Its layer may have
+	 * made it anything. */
+	fd = open("/etc/hostname",
+		  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	if (fd >= 0)
+		(void)dprintf(fd, "%s\n", name);
+	return 0;
+}
+
+static int stage_loopback(struct stage *s, struct ctn_err *err)
+{
+	struct ifreq req = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	ctn_autoclose int sock = -1;
+
+	if (!plan_has_ns(s->plan, CLONE_NEWNET))
+		return 0;
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &req) < 0)
+		return ctn_fail_errno(err, "bring the loopback interface up");
+	return 0;
+}
+
+static int stage_streams(struct stage *s, struct ctn_err *err)
+{
+	const int from[] = {s->io->child_in, s->io->child_out, s->io->child_err};
+
+	for (int i = 0; i < 3; i++) {
+		if (dup2(from[i], i) < 0)
+			return ctn_fail_errno(err, "connect the standard streams");
+	}
+	(void)setsid(); /* no terminal of ours can be reached from inside */
+	return 0;
+}
+
+static int stage_signals(struct stage *s, struct ctn_err *err)
+{
+	sigset_t none;
+
+	(void)s;
+	(void)err;
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)signal(sig, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	return 0;
+}
+
+/* As the user that the program runs as, who must be allowed to be there. */
+static int stage_cwd(struct stage *s, struct ctn_err *err)
+{
+	char there[4096];
+
+	if (chdir(s->plan->cwd) < 0)
+		return ctn_fail_errno(err, "cwd %s", s->plan->cwd);
+	/* A directory outside of the root is "(unreachable)…": CVE-2024-21626's way out. */
+	if (!getcwd(there, sizeof(there)) || there[0] != '/')
+		return ctn_fail(err, EINVAL, "cwd %s is not inside the container", s->plan->cwd);
+	return 0;
+}
+
+static int stage_close(struct stage *s, struct ctn_err *err)
+{
+	(void)s;
+	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		return ctn_fail_errno(err, "close the other descriptors");
+	return 0;
+}
+
+enum { WITH_MOUNT_NS = 1, WITH_USER_NS = 2 };
+
+/* In this order. A failing step's name is in front of its sentence. */
+static const struct {
+	const char *name;
+	int (*run)(struct stage *s, struct ctn_err *err);
+	unsigned needs;
+} steps[] = {
+	{"cgroups", stage_cgroups, 0},
+	{"cgroup namespace", stage_cgroup_ns, 0},
+	{"root", stage_root, 0}, /* waits for the parent */
+	{"ids", stage_ids, WITH_USER_NS},
+	{"binds", stage_binds, WITH_MOUNT_NS},
+	{"proc", stage_proc,
+	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
+	{"sys", stage_sys, WITH_MOUNT_NS},
+	{"dev", stage_dev, WITH_MOUNT_NS},
+	{"readonly paths", stage_readonly, WITH_MOUNT_NS},
+	{"masked paths", stage_masks, WITH_MOUNT_NS},
+	{"pivot", stage_pivot, WITH_MOUNT_NS},
+	{"hostname", stage_hostname, 0},
+	{"loopback", stage_loopback, 0},
+	{"keyring", stage_keyring, 0},
+	{"streams", stage_streams, 0},
+	{"limits", stage_limits, 0},
+	{"signals", stage_signals, 0},
+	{"bounding set", stage_bounding, 0},
+	{"seccomp", stage_filter_early, 0},
+	{"user", stage_user, 0},
+	{"capabilities", stage_caps, 0},
+	{"cwd", stage_cwd, 0},
+	{"descriptors", stage_close, 0},
+	{"seccomp", stage_filter, 0},
+	{"exec", stage_exec, 0},
+};
+
+static void report(int fd, const char *step, const struct ctn_err *err)
+{
+	struct wire_error e = {.code = err->code};
+
+	snprintf(e.step, sizeof(e.step), "%s", step);
+	snprintf(e.text, sizeof(e.text), "%.*s", WIRE_TEXT_MAX - 1, err->text);
+	(void)io_write_all(fd, &e, sizeof(e));
+}
+
+void stage_run(const struct plan *p, const struct stdio *io, int go, int report_fd)
+{
+	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd};
+	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
+		       (plan_has_ns(p, CLONE_NEWUSER) ? WITH_USER_NS : 0);
+
+	for (size_t i = 0; i < CTN_COUNT(steps); i++) {
+		struct ctn_err err = {0};
+
+		if ((steps[i].needs & has) != steps[i].needs)
+			continue;
+		if (steps[i].run(&s, &err) < 0) {
+			report(report_fd, steps[i].name, &err);
+			break;
+		}
+	}
+	_exit(127);
+}

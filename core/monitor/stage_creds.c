@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Set-up steps that take rights away, and the last one, execve. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/keyctl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+#include "../io.h"
+#include "monitor.h"
+
+int stage_keyring(struct stage *s, struct ctn_err *err)
+{
+	(void)s;
+	/* A kernel without keyrings has nothing to leak. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		return ctn_fail_errno(err, "make a session keyring");
+	return 0;
+}
+
+int stage_limits(struct stage *s, struct ctn_err *err)
+{
+	struct rlimit files;
+
+	(void)s;
+	/* The server raised its soft limit for itself; programs expect select(2)'s 1024. */
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return ctn_fail_errno(err, "read the limit on open files");
+	if (files.rlim_max > 1024)
+		files.rlim_cur = 1024;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+		return ctn_fail_errno(err, "set the limit on open files");
+	umask(022);
+	return 0;
+}
+
+static unsigned last_cap(void)
+{
+	unsigned cap = 0;
+
+	while (cap < 63 && prctl(PR_CAPBSET_READ, cap + 1) >= 0)
+		cap++;
+	return cap;
+}
+
+int stage_bounding(struct stage *s, struct ctn_err *err)
+{
+	unsigned last = last_cap();
+
+	for (unsigned cap = 0; cap <= last; cap++) {
+		if (s->plan->msg->caps & UINT64_C(1) << cap)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap) < 0)
+			return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
+	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return ctn_fail_errno(err, "clear the ambient capabilities");
+	return 0;
+}
+
+static int filter_load(const struct stage *s, struct ctn_err *err)
+{
+	struct sock_fprog prog = {
+		.len = (unsigned short)s->plan->msg->filter_len,
+		.filter = (struct sock_filter *)s->plan->filter,
+	};
+
+	if (prog.len == 0)
+		return 0;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+		return ctn_fail_errno(err, "load the seccomp filter");
+	return 0;
+}
+
+static bool wants_nnp(const struct stage *s)
+{
+	return s->plan->msg->flags & WIRE_NO_NEW_PRIVS;
+}
+
+/* Without no_new_privs the kernel asks for CAP_SYS_ADMIN, which is about to go. */
+int stage_filter_early(struct stage *s, struct ctn_err *err)
+{
+	return wants_nnp(s) ? 0 : filter_load(s, err);
+}
+
+int stage_filter(struct stage *s, struct ctn_err *err)
+{
+	if (!wants_nnp(s))
+		return 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return ctn_fail_errno(err, "set no_new_privs");
+	return filter_load(s, err);
+}
+
+int stage_user(struct stage *s, struct ctn_err *err)
+{
+	const struct wire_start *m = s->plan->msg;
+	gid_t groups[WIRE_GROUPS_MAX];
+
+	for (uint32_t i = 0; i < m->n_groups; i++)
+		groups[i] = m->groups[i];
+	if (syscall(SYS_setgroups, m->n_groups, groups) < 0)
+		return ctn_fail_errno(err, "set the supplementary groups");
+	if (setresgid(m->gid, m->gid, m->gid) < 0)
+		return ctn_fail_errno(err, "become group %u", m->gid);
+	if (setresuid(m->uid, m->uid, m->uid) < 0)
+		return ctn_fail_errno(err, "become user %u", m->uid);
+	return 0;
+}
+
+/* A user other than 0 has lost all of them in setresuid; the inheritable set is empty for everyone.
+ */
+int stage_caps(struct stage *s, struct ctn_err *err)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {0};
+	uint64_t mask = s->plan->msg->uid == 0 ? s->plan->msg->caps : 0;
+
+	for (int i = 0; i < 2; i++)
+		data[i].permitted = data[i].effective = (uint32_t)(mask >> (32 * i));
+	if (syscall(SYS_capset, &head, data) < 0)
+		return ctn_fail_errno(err, "set the capabilities");
+	return 0;
+}
+
+/* execvp's rules, with the container's PATH: the first that can be executed; EACCES is remembered.
+ */
+static int exec_search(const struct plan *p)
+{
+	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	int seen = ENOENT;
+
+	for (char **e = p->envp; *e; e++) {
+		if (strncmp(*e, "PATH=", 5) == 0)
+			path = *e + 5;
+	}
+	while (*path) {
+		size_t n = strcspn(path, ":");
+		char full[4096];
+
+		if ((size_t)snprintf(full, sizeof(full), "%.*s/%s", (int)n, n ? path : ".",
+				     p->argv[0]) < sizeof(full)) {
+			execve(full, p->argv, p->envp);
+			if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+				return errno;
+			if (errno == EACCES)
+				seen = EACCES;
+		}
+		path += n + (path[n] == ':');
+	}
+	return seen;
+}
+
+static int exec_explain(const char *name, int code, struct ctn_err *err)
+{
+	struct stat st;
+
+	if (strchr(name, '/') && stat(name, &st) == 0 && S_ISDIR(st.st_mode))
+		return ctn_fail(err, EACCES, "%s is a directory, not a program", name);
+	switch (code) {
+	case ENOENT:
+		if (strchr(name, '/') && access(name, F_OK) == 0)
+			return ctn_fail(err, ENOENT,
+					"%s: its interpreter or loader does not exist inside",
+					name);
+		return ctn_fail(err, ENOENT, "%s: no such program inside%s", name,
+				strchr(name, '/') ? "" : "; looked along PATH");
+	case EACCES:
+		return ctn_fail(err, EACCES, "%s: may not be executed (see its mode inside)", name);
+	case ENOEXEC:
+		return ctn_fail(err, ENOEXEC,
+				"%s: not a program that this machine can run; a script needs "
+				"its #! line",
+				name);
+	default:
+		errno = code;
+		return ctn_fail_errno(err, "execute %s", name);
+	}
+}
+
+int stage_exec(struct stage *s, struct ctn_err *err)
+{
+	const struct plan *p = s->plan;
+	const char *name = p->argv[0];
+	const struct wire_error ready = {.code = 0, .step = "exec"};
+	int code;
+
+	(void)io_write_all(s->report, &ready, sizeof(ready));
+	if (p->msg->flags & WIRE_INIT) {
+		pid_t child = fork();
+
+		if (child < 0)
+			return ctn_fail_errno(err, "start the program below init");
+		if (child > 0) {
+			syscall(SYS_close_range, 0, ~0U,
+				0); /* the report pipe, too: it is the program's now */
+			init_run(child);
+		}
+		(void)setsid();
+	}
+	if (strchr(name, '/')) {
+		execve(name, p->argv, p->envp);
+		code = errno;
+	} else {
+		code = exec_search(p);
+	}
+	return exec_explain(name, code, err);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who exists: names, serials, id ranges, references. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "container_private.h"
+
+struct container *container_get(struct container *c)
+{
+	if (c)
+		__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void container_put(struct container *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	spec_put(c->spec);
+	spec_put(c->running);
+	pidref_put(c->init);
+	pidref_put(c->monitor);
+	cgroup_leaf_free(c->cgroup);
+	ctn_close_fd(&c->dirfd);
+	ctn_close_fd(&c->run_dirfd);
+	ctn_close_fd(&c->sock);
+	ctn_close_fd(&c->timer);
+	free(c->skeleton);
+	free(c->errors.entries);
+	pthread_mutex_destroy(&c->errors.lock);
+	pthread_mutex_destroy(&c->edit);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+uint32_t container_serial(const struct container *c)
+{
+	return c->serial;
+}
+
+/* Where @name is or would be. Under the registry's lock, as c->spec->name of a registered container
+ * changes only under it. */
+static size_t name_slot(const struct engine *e, const char *name, bool *ret_found)
+{
+	size_t low = 0, high = e->n;
+
+	*ret_found = false;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		int order = strcmp(name, e->by_name[mid]->spec->name);
+
+		if (order == 0) {
+			*ret_found = true;
+			return mid;
+		}
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+static size_t serial_slot(const struct engine *e, uint32_t serial)
+{
+	size_t low = 0, high = e->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (e->by_serial[mid]->serial < serial)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static void slot_insert(struct container **list, size_t n, size_t at, struct container *c)
+{
+	memmove(list + at + 1, list + at, (n - at) * sizeof(*list));
+	list[at] = c;
+}
+
+static void slot_remove(struct container **list, size_t n, size_t at)
+{
+	memmove(list + at, list + at + 1, (n - at - 1) * sizeof(*list));
+}
+
+static int registry_grow(struct engine *e)
+{
+	size_t room = e->room ? e->room * 2 : 64;
+	struct container **a, **b;
+
+	if (e->n < e->room)
+		return 0;
+	a = realloc(e->by_name, room * sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	e->by_name = a;
+	b = realloc(e->by_serial, room * sizeof(*b));
+	if (!b)
+		return -ENOMEM;
+	e->by_serial = b;
+	e->room = room;
+	return 0;
+}
+
+/* @uid_base 0: any free range; else that very one. */
+static int ids_take(struct engine *e, uid_t *uid_base, struct ctn_err *err)
+{
+	uint32_t i = 0;
+
+	if (*uid_base) {
+		i = (*uid_base - e->subid_base) / IDS_PER_CONTAINER;
+		if (*uid_base < e->subid_base || i >= e->subid_ranges)
+			return 0; /* made under another subid option: it keeps what it has */
+		if (e->ids_used[i / 8] & 1 << i % 8)
+			return ctn_fail(err, EINVAL,
+					"its host ids from %u on belong to another container",
+					*uid_base);
+	}
+	while (!*uid_base && i < e->subid_ranges && (e->ids_used[i / 8] & 1 << i % 8))
+		i++;
+	if (i >= e->subid_ranges)
+		return ctn_fail(err, ENOSPC,
+				"all %u ranges of host ids are in use; rmdir a container, or mount "
+				"with a larger -o subid=BASE:COUNT",
+				e->subid_ranges);
+	e->ids_used[i / 8] |= (uint8_t)(1 << i % 8);
+	*uid_base = e->subid_base + i * IDS_PER_CONTAINER;
+	return 0;
+}
+
+static void ids_give(struct engine *e, uid_t uid_base)
+{
+	uint32_t i = (uid_base - e->subid_base) / IDS_PER_CONTAINER;
+
+	if (uid_base >= e->subid_base && i < e->subid_ranges)
+		e->ids_used[i / 8] &= (uint8_t) ~(1 << i % 8);
+}
+
+static struct container *container_alloc(struct engine *e, struct spec *spec)
+{
+	struct container *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->engine = e;
+	c->refs = 1;
+	c->dirfd = c->run_dirfd = c->sock = c->timer = -1;
+	c->spec = spec_get(spec);
+	c->waiters.prev = c->waiters.next = &c->waiters;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->edit, NULL);
+	pthread_mutex_init(&c->errors.lock, NULL);
+	return c;
+}
+
+int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
+		 struct ctn_err *err)
+{
+	struct container *c = container_alloc(e, spec);
+	bool found = false;
+	size_t at;
+	int r = 0;
+
+	if (!c)
+		return ctn_fail(err, ENOMEM, "no memory for a container");
+	pthread_rwlock_wrlock(&e->lock);
+	at = name_slot(e, spec->name, &found);
+	if (found)
+		r = ctn_fail(err, EEXIST, "there is a container called %s already", spec->name);
+	else if (registry_grow(e) < 0)
+		r = ctn_fail(err, ENOMEM, "no memory for a container");
+	else
+		r = ids_take(e, &uid_base, err);
+	if (r == 0) {
+		c->uid_base = uid_base;
+		c->serial = ++e->last_serial;
+		slot_insert(e->by_name, e->n, at, c);
+		e->by_serial[e->n++] = c;
+		*ret = container_get(c);
+	}
+	pthread_rwlock_unlock(&e->lock);
+	if (r < 0)
+		container_put(c);
+	return r;
+}
+
+void registry_publish(struct container *c)
+{
+	pthread_rwlock_wrlock(&c->engine->lock);
+	c->ready = true;
+	pthread_rwlock_unlock(&c->engine->lock);
+}
+
+void registry_drop(struct container *c)
+{
+	struct engine *e = c->engine;
+	bool found = false;
+	size_t at;
+
+	pthread_rwlock_wrlock(&e->lock);
+	at = name_slot(e, c->spec->name, &found);
+	if (found && e->by_name[at] == c) {
+		slot_remove(e->by_name, e->n, at);
+		slot_remove(e->by_serial, e->n, serial_slot(e, c->serial));
+		e->n--;
+		ids_give(e, c->uid_base);
+	} else {
+		found = false;
+	}
+	pthread_rwlock_unlock(&e->lock);
+	if (found)
+		container_put(c);
+}
+
+int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err)
+{
+	struct engine *e = c->engine;
+	struct spec *old = NULL;
+	bool taken = false, found = false;
+	size_t at;
+
+	pthread_rwlock_wrlock(&e->lock);
+	at = name_slot(e, renamed->name, &taken);
+	if (!taken) {
+		size_t from = name_slot(e, c->spec->name, &found);
+
+		slot_remove(e->by_name, e->n, from);
+		if (from < at)
+			at--;
+		slot_insert(e->by_name, e->n - 1, at, c);
+		pthread_mutex_lock(&c->lock);
+		old = c->spec;
+		c->spec = spec_get(renamed);
+		pthread_mutex_unlock(&c->lock);
+	}
+	pthread_rwlock_unlock(&e->lock);
+	spec_put(old);
+	return taken ? ctn_fail(err, EEXIST, "there is a container called %s already",
+				renamed->name)
+		     : 0;
+}
+
+struct container *container_find(struct engine *e, const char *name)
+{
+	struct container *c = NULL;
+	bool found = false;
+	size_t at;
+
+	pthread_rwlock_rdlock(&e->lock);
+	at = name_slot(e, name, &found);
+	if (found && e->by_name[at]->ready)
+		c = container_get(e->by_name[at]);
+	pthread_rwlock_unlock(&e->lock);
+	return c;
+}
+
+struct container *container_find_serial(struct engine *e, uint32_t serial)
+{
+	struct container *c = NULL;
+	size_t at;
+
+	pthread_rwlock_rdlock(&e->lock);
+	at = serial_slot(e, serial);
+	if (at < e->n && e->by_serial[at]->serial == serial && e->by_serial[at]->ready)
+		c = container_get(e->by_serial[at]);
+	pthread_rwlock_unlock(&e->lock);
+	return c;
+}
+
+int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
+{
+	struct container **list;
+	size_t n = 0;
+
+	pthread_rwlock_rdlock(&e->lock);
+	list = calloc(e->n + 1, sizeof(*list));
+	for (size_t i = 0; list && i < e->n; i++) {
+		if (e->by_name[i]->ready)
+			list[n++] = container_get(e->by_name[i]);
+	}
+	pthread_rwlock_unlock(&e->lock);
+	if (!list)
+		return -ENOMEM;
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+void registry_free(struct engine *e)
+{
+	for (size_t i = 0; i < e->n; i++)
+		container_put(e->by_name[i]);
+	free(e->by_name);
+	free(e->by_serial);
+	free(e->ids_used);
+	e->by_name = e->by_serial = NULL;
+	e->n = 0;
+}

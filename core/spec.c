@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "spec.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caps.h"
+#include "cleanup.h"
+#include "users.h"
+
+enum { SPEC_LOG_MAX = 16 << 20 };
+
+void strlist_free(struct strlist *list)
+{
+	for (size_t i = 0; i < list->len; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct strlist){0};
+}
+
+int strlist_add(struct strlist *list, const char *text, size_t len)
+{
+	char **bigger = realloc(list->items, (list->len + 2) * sizeof(*bigger));
+	char *copy;
+
+	if (!bigger)
+		return -ENOMEM;
+	list->items = bigger;
+	copy = strndup(text, len);
+	if (!copy)
+		return -ENOMEM;
+	list->items[list->len++] = copy;
+	list->items[list->len] = NULL;
+	return 0;
+}
+
+static int strlist_copy(struct strlist *dst, const struct strlist *src)
+{
+	for (size_t i = 0; i < src->len; i++) {
+		if (strlist_add(dst, src->items[i], strlen(src->items[i])) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+struct spec *spec_new(const char *name)
+{
+	struct spec *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	s->name = strdup(name);
+	s->cwd = strdup("/");
+	s->user = strdup("");
+	s->seccomp = strdup("default");
+	s->start = true;
+	s->caps = CAPS_DEFAULT;
+	s->no_new_privs = true;
+	s->log_max = SPEC_LOG_MAX;
+	if (!s->name || !s->cwd || !s->user || !s->seccomp ||
+	    spec_set_knob(s, "pids.max", "4096", NULL) < 0) {
+		spec_put(s);
+		return NULL;
+	}
+	return s;
+}
+
+/* Copy a string that may be NULL. */
+static bool copy_text(char **dst, const char *src)
+{
+	*dst = src ? strdup(src) : NULL;
+	return *dst || !src;
+}
+
+struct spec *spec_dup(const struct spec *from)
+{
+	struct spec *s = calloc(1, sizeof(*s));
+	bool ok;
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	s->start = from->start;
+	s->caps = from->caps;
+	s->no_new_privs = from->no_new_privs;
+	s->init = from->init;
+	s->log_max = from->log_max;
+	ok = copy_text(&s->name, from->name) && copy_text(&s->cwd, from->cwd) &&
+	     copy_text(&s->user, from->user) && copy_text(&s->hostname, from->hostname) &&
+	     copy_text(&s->seccomp, from->seccomp) && strlist_copy(&s->cmd, &from->cmd) == 0 &&
+	     strlist_copy(&s->env, &from->env) == 0 && strlist_copy(&s->cgroup, &from->cgroup) == 0;
+	for (int i = 0; ok && i < NS_COUNT; i++)
+		ok = copy_text(&s->ns[i], from->ns[i]);
+	if (!ok) {
+		spec_put(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct spec *spec_get(struct spec *s)
+{
+	if (s)
+		__atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED);
+	return s;
+}
+
+void spec_put(struct spec *s)
+{
+	if (!s || __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	free(s->name);
+	free(s->cwd);
+	free(s->user);
+	free(s->hostname);
+	free(s->seccomp);
+	for (int i = 0; i < NS_COUNT; i++)
+		free(s->ns[i]);
+	strlist_free(&s->cmd);
+	strlist_free(&s->env);
+	strlist_free(&s->cgroup);
+	free(s);
+}
+
+/* The root's own files, and names that are kept for later. */
+static const char *const taken_names[] = {
+	"new", "error", "status", "events", "stats", "metrics", "README", "images", "networks",
+};
+
+int spec_name_check(const char *name, struct ctn_err *err)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < len; i++) {
+		if (!isalnum((unsigned char)name[i]) && (i == 0 || !strchr("_.-", name[i])))
+			return ctn_fail(
+				err, EINVAL,
+				"'%.80s' cannot be a container's name: letters, digits and _ . -, "
+				"beginning with a letter or a digit",
+				name);
+	}
+	if (len == 0 || len > SPEC_NAME_MAX)
+		return ctn_fail(err, EINVAL, "a container's name has 1 to %d characters, not %zu",
+				SPEC_NAME_MAX, len);
+	for (size_t i = 0; i < CTN_COUNT(taken_names); i++) {
+		if (strcmp(name, taken_names[i]) == 0)
+			return ctn_fail(err, EINVAL,
+					"'%s' is a name of the tree itself; choose another", name);
+	}
+	return 0;
+}
+
+const char *spec_hostname(const struct spec *s)
+{
+	return s->hostname ? s->hostname : s->name;
+}
+
+bool spec_ns_is_host(const struct spec *s, enum ns_kind kind)
+{
+	return strcmp(s->ns[kind] ? s->ns[kind] : ns_types[kind].fallback, "host") == 0;
+}
+
+/* One value under two names: what was said last counts. */
+static const char *knob_twin(const char *knob)
+{
+	if (strcmp(knob, "cpu.weight") == 0)
+		return "cpu.shares";
+	return strcmp(knob, "cpu.shares") == 0 ? "cpu.weight" : NULL;
+}
+
+static void drop_knob(struct spec *s, const char *knob)
+{
+	size_t n = knob ? strlen(knob) : 0;
+
+	for (size_t i = 0; n > 0 && i < s->cgroup.len; i++) {
+		if (strncmp(s->cgroup.items[i], knob, n) != 0 || s->cgroup.items[i][n] != ' ')
+			continue;
+		free(s->cgroup.items[i]);
+		s->cgroup.items[i] = s->cgroup.items[--s->cgroup.len];
+		s->cgroup.items[s->cgroup.len] = NULL;
+	}
+}
+
+int spec_set_knob(struct spec *s, const char *knob, const char *value, struct ctn_err *err)
+{
+	ctn_autofree char *entry = NULL;
+
+	if (asprintf(&entry, "%s %s", knob, value) < 0)
+		return ctn_fail(err, ENOMEM, "no memory to keep %s", knob);
+	drop_knob(s, knob);
+	drop_knob(s, knob_twin(knob));
+	if (strlist_add(&s->cgroup, entry, strlen(entry)) < 0)
+		return ctn_fail(err, ENOMEM, "no memory to keep %s", knob);
+	return 0;
+}

@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of configuration files: how each is shown and parsed, for the tree, the state on disk,
+ * and `pending`. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caps.h"
+#include "cleanup.h"
+#include "io.h"
+#include "seccomp.h"
+#include "spec_private.h"
+#include "users.h"
+
+enum { LOG_MAX_LEAST = 4096, CWD_MAX = 4095 };
+
+int spec_each_line(struct spec *s, const char *text,
+		   int (*fn)(struct spec *s, char *line, struct ctn_err *err), struct ctn_err *err)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n"), n = len;
+		ctn_autofree char *line = NULL;
+		const char *from = text;
+		int r;
+
+		text += len + (text[len] == '\n');
+		while (n > 0 && isblank((unsigned char)*from))
+			from++, n--;
+		while (n > 0 && isspace((unsigned char)from[n - 1]))
+			n--;
+		if (n == 0 || *from == '#')
+			continue;
+		line = strndup(from, n);
+		if (!line)
+			return ctn_fail(err, ENOMEM, "no memory for a line of %zu bytes", n);
+		r = fn(s, line, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The one line of a single value: the last that is neither blank nor a comment, "" when there is
+ * none. */
+static int one_value(const char *text, char **ret, struct ctn_err *err)
+{
+	const char *from = "";
+	size_t n = 0;
+	char *value;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		const char *p = text + strspn(text, " \t\r");
+
+		if (p < text + len && *p != '#') {
+			from = p;
+			n = (size_t)(text + len - p);
+		}
+		text += len + (text[len] == '\n');
+	}
+	while (n > 0 && isspace((unsigned char)from[n - 1]))
+		n--;
+	value = strndup(from, n);
+	if (!value)
+		return ctn_fail(err, ENOMEM, "no memory for a value");
+	*ret = value;
+	return 0;
+}
+
+static void set_text(char **field, char **value)
+{
+	free(*field);
+	*field = ctn_take_ptr(*value);
+}
+
+/* --- flags --- */
+
+static bool *flag_of(struct spec *s, const struct spec_field *f)
+{
+	bool *const flags[] = {&s->start, &s->no_new_privs, &s->init};
+
+	return flags[f->arg];
+}
+
+static void show_flag(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	fprintf(out, "%d\n", *flag_of((struct spec *)s, f));
+}
+
+static int store_flag(struct spec *s, const struct spec_field *f, const char *text,
+		      enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int r = one_value(text, &value, err);
+
+	(void)how;
+	return r < 0 ? r : parse_bool(f->name, value, flag_of(s, f), err);
+}
+
+/* --- single texts --- */
+
+static void show_cwd(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	fprintf(out, "%s\n", s->cwd);
+}
+
+static int store_cwd(struct spec *s, const struct spec_field *f, const char *text,
+		     enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int r = one_value(text, &value, err);
+
+	(void)f;
+	(void)how;
+	if (r < 0)
+		return r;
+	if (value[0] != '/')
+		return ctn_fail(err, EINVAL, "cwd: '%.80s' is not an absolute path", value);
+	if (strlen(value) > CWD_MAX)
+		return ctn_fail(err, ENAMETOOLONG, "cwd: longer than %d bytes", CWD_MAX);
+	set_text(&s->cwd, &value);
+	return 0;
+}
+
+static void show_user(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	fprintf(out, "%s\n", s->user[0] ? s->user : "root");
+}
+
+static int store_user(struct spec *s, const struct spec_field *f, const char *text,
+		      enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int r = one_value(text, &value, err);
+
+	(void)f;
+	(void)how;
+	if (r == 0)
+		r = users_check(value, err);
+	if (r < 0)
+		return r;
+	if (strcmp(value, "root") == 0) /* also where no passwd(5) names it */
+		value[0] = '\0';
+	set_text(&s->user, &value);
+	return 0;
+}
+
+static void show_hostname(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	fprintf(out, "%s\n", spec_hostname(s));
+}
+
+static int store_hostname(struct spec *s, const struct spec_field *f, const char *text,
+			  enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int r = one_value(text, &value, err);
+
+	(void)f;
+	(void)how;
+	if (r < 0)
+		return r;
+	for (const char *p = value; *p; p++) {
+		if (!isalnum((unsigned char)*p) && (p == value || !strchr("_.-", *p)))
+			return ctn_fail(err, EINVAL,
+					"hostname: '%.80s' has more than letters, digits and "
+					"- . _, or begins with one of those",
+					value);
+	}
+	if (strlen(value) > SPEC_HOSTNAME_MAX)
+		return ctn_fail(err, EINVAL, "hostname: longer than %d characters",
+				SPEC_HOSTNAME_MAX);
+	if (!value[0]) { /* the default again */
+		free(value);
+		value = NULL;
+	}
+	set_text(&s->hostname, &value);
+	return 0;
+}
+
+/* --- capabilities --- */
+
+static void show_caps(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	caps_print_lines(out, s->caps);
+}
+
+/* Is there a line that says more than +name or -name? Then it replaces. */
+static int caps_note_plain(struct spec *s, char *line, struct ctn_err *err)
+{
+	(void)err;
+	if (line[0] != '+' && line[0] != '-')
+		s->caps = 0;
+	return 0;
+}
+
+static int caps_line(struct spec *s, char *line, struct ctn_err *err)
+{
+	char *save = NULL;
+
+	for (char *w = strtok_r(line, " \t,", &save); w; w = strtok_r(NULL, " \t,", &save)) {
+		int r = caps_apply(w, &s->caps, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int store_caps(struct spec *s, const struct spec_field *f, const char *text,
+		      enum spec_write how, struct ctn_err *err)
+{
+	int r = how == SPEC_REPLACE ? spec_each_line(s, text, caps_note_plain, err) : 0;
+
+	(void)f;
+	return r < 0 ? r : spec_each_line(s, text, caps_line, err);
+}
+
+/* --- seccomp --- */
+
+static void show_seccomp(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	fprintf(out, "%s\n", s->seccomp);
+}
+
+static int seccomp_line(struct spec *s, char *line, struct ctn_err *err)
+{
+	struct seccomp_profile *profile = NULL;
+	ctn_autofree char *copy = strdup(line);
+	int r = seccomp_profile_get(line, s->caps, &profile, err);
+
+	seccomp_profile_put(profile);
+	if (r < 0)
+		return r;
+	if (!copy)
+		return ctn_fail(err, ENOMEM, "seccomp: no memory");
+	set_text(&s->seccomp, &copy);
+	return 0;
+}
+
+static int store_seccomp(struct spec *s, const struct spec_field *f, const char *text,
+			 enum spec_write how, struct ctn_err *err)
+{
+	(void)f;
+	(void)how;
+	return spec_each_line(s, text, seccomp_line, err);
+}
+
+/* --- namespaces --- */
+
+static int set_ns(struct spec *s, enum ns_kind kind, const char *setting, struct ctn_err *err)
+{
+	ctn_autofree char *copy = strdup(setting);
+
+	if (strcmp(setting, "new") != 0 && strcmp(setting, "host") != 0)
+		return ctn_fail(err, EINVAL, "ns/%s: '%.80s' is neither new nor host",
+				ns_types[kind].name, setting);
+	if (!copy)
+		return ctn_fail(err, ENOMEM, "ns/%s: no memory", ns_types[kind].name);
+	set_text(&s->ns[kind], &copy);
+	return 0;
+}
+
+static void show_ns(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	fprintf(out, "%s\n", s->ns[f->arg] ? s->ns[f->arg] : ns_types[f->arg].fallback);
+}
+
+static int store_ns(struct spec *s, const struct spec_field *f, const char *text,
+		    enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int r = one_value(text, &value, err);
+
+	(void)how;
+	return r < 0 ? r : set_ns(s, (enum ns_kind)f->arg, value, err);
+}
+
+static void show_ns_list(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	for (int i = 0; i < NS_COUNT; i++)
+		fprintf(out, "%s %s\n", ns_types[i].name,
+			s->ns[i] ? s->ns[i] : ns_types[i].fallback);
+}
+
+/* "kind setting"; what `ns.list` shows behind that, inode and sharers, may stand there, too. */
+static int ns_list_line(struct spec *s, char *line, struct ctn_err *err)
+{
+	char *save = NULL, *kind = strtok_r(line, " \t", &save),
+	     *setting = strtok_r(NULL, " \t", &save);
+	int i = ns_find(kind);
+
+	if (i < 0)
+		return ctn_fail(err, EINVAL,
+				"ns.list: '%.40s' is no kind of namespace: cgroup ipc mnt net "
+				"pid time user uts",
+				kind);
+	if (!setting)
+		return ctn_fail(err, EINVAL, "ns.list: %s: a setting is missing: new or host",
+				kind);
+	return set_ns(s, (enum ns_kind)i, setting, err);
+}
+
+static int store_ns_list(struct spec *s, const struct spec_field *f, const char *text,
+			 enum spec_write how, struct ctn_err *err)
+{
+	(void)f;
+	(void)how; /* a kind that is not mentioned keeps its setting either way */
+	return spec_each_line(s, text, ns_list_line, err);
+}
+
+/* --- the log's bound --- */
+
+static void show_log_max(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	if (s->log_max == CTN_MAX)
+		fputs("max\n", out);
+	else
+		fprintf(out, "%llu\n", (unsigned long long)s->log_max);
+}
+
+static int store_log_max(struct spec *s, const struct spec_field *f, const char *text,
+			 enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	uint64_t bytes = 0;
+	int r = one_value(text, &value, err);
+
+	(void)how;
+	if (r == 0)
+		r = parse_size(f->name, value, &bytes, err);
+	if (r < 0)
+		return r;
+	if (bytes < LOG_MAX_LEAST)
+		return ctn_fail(err, ERANGE, "log.max: at least %d bytes", LOG_MAX_LEAST);
+	s->log_max = bytes;
+	return 0;
+}
+
+enum { FLAG_START, FLAG_NNP, FLAG_INIT };
+
+/* clang-format off */
+const struct spec_field spec_fields[] = {
+	/* name           when          list   keeps  show            store           arg */
+	{"cmd",           SPEC_STOPPED, false, false, spec_cmd_show,  spec_cmd_store, 0},
+	{"start",         SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_START},
+	{"env",           SPEC_NEXT,    true,  false, spec_env_show,  spec_env_store, 0},
+	{"cwd",           SPEC_NEXT,    false, false, show_cwd,       store_cwd,      0},
+	{"user",          SPEC_NEXT,    false, false, show_user,      store_user,     0},
+	{"hostname",      SPEC_LIVE,    false, false, show_hostname,  store_hostname, 0},
+	{"caps",          SPEC_NEXT,    true,  true,  show_caps,      store_caps,     0},
+	{"seccomp",       SPEC_NEXT,    true,  true,  show_seccomp,   store_seccomp,  0},
+	{"no_new_privs",  SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_NNP},
+	{"init",          SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_INIT},
+	{"ns/cgroup",     SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_CGROUP},
+	{"ns/ipc",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_IPC},
+	{"ns/mnt",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_MNT},
+	{"ns/net",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_NET},
+	{"ns/pid",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_PID},
+	{"ns/time",       SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_TIME},
+	{"ns/user",       SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_USER},
+	{"ns/uts",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_UTS},
+	{"ns.list",       SPEC_NEXT,    true,  true,  show_ns_list,   store_ns_list,  0},
+	{"log.max",       SPEC_LIVE,    false, false, show_log_max,   store_log_max,  0},
+	{NULL,            SPEC_LIVE,    false, false, NULL,           NULL,           0},
+};
+/* clang-format on */
+
+const struct spec_field *spec_field_find(const char *name)
+{
+	for (const struct spec_field *f = spec_fields; f->name; f++) {
+		if (strcmp(f->name, name) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+int spec_field_text(const struct spec *s, const struct spec_field *f, char **ret,
+		    struct ctn_err *err)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+	f->show(s, f, out);
+	if (fclose(out) != 0) {
+		free(text);
+		return ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+	}
+	*ret = text;
+	return 0;
+}
+
+int spec_field_copy(struct spec *dst, const struct spec *src, const struct spec_field *f,
+		    struct ctn_err *err)
+{
+	ctn_autofree char *text = NULL;
+	int r = spec_field_text(src, f, &text, err);
+
+	if (r < 0)
+		return r;
+	if (f->store == spec_cmd_store)
+		strlist_free(&dst->cmd); /* an empty command cannot be written, but it can be had */
+	return f->store(dst, f, text, SPEC_REPLACE, err);
+}

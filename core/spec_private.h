@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files that implement spec.h. */
+#ifndef CTNFS_CORE_SPEC_PRIVATE_H
+#define CTNFS_CORE_SPEC_PRIVATE_H
+
+#include "spec.h"
+
+/** spec_each_line() - call @fn with a private copy of each line of @text, blanks around it removed;
+ * blank lines and those that begin with '#' are skipped. Stops at the first failure. */
+int spec_each_line(struct spec *spec, const char *text,
+		   int (*fn)(struct spec *spec, char *line, struct ctn_err *err),
+		   struct ctn_err *err);
+
+/* Rows of spec_fields that need more than a few lines. */
+void spec_env_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_env_store(struct spec *s, const struct spec_field *f, const char *text,
+		   enum spec_write how, struct ctn_err *err);
+void spec_cmd_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_cmd_store(struct spec *s, const struct spec_field *f, const char *text,
+		   enum spec_write how, struct ctn_err *err);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "io.h"
+#include "spec_json.h"
+
+enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20, STATE_DEPTH = 16 };
+
+static int save(int dirfd, const char *name, struct json_object *o, bool durable,
+		struct ctn_err *err)
+{
+	const char *text = json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+	int r = text ? io_replace_at(dirfd, name, text, strlen(text), 0600, durable, err)
+		     : ctn_fail(err, ENOMEM, "no memory to save %s", name);
+
+	json_object_put(o);
+	return r;
+}
+
+static struct json_object *versioned(void)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "version", json_object_new_int(STATE_VERSION));
+	return o;
+}
+
+static int load(int dirfd, const char *name, struct json_object **ret, struct ctn_err *err)
+{
+	ctn_autofree char *text = NULL;
+	struct json_object *o = NULL, *version = NULL;
+	struct json_tokener *tok;
+	size_t len = 0;
+	int r = io_read_at(dirfd, name, STATE_FILE_MAX, &text, &len, err);
+
+	if (r < 0)
+		return r;
+	tok = json_tokener_new_ex(STATE_DEPTH);
+	if (tok) {
+		o = json_tokener_parse_ex(tok, text, (int)len + 1);
+		json_tokener_free(tok);
+	}
+	if (!o || !json_object_object_get_ex(o, "version", &version)) {
+		json_object_put(o);
+		return ctn_fail(err, EINVAL, "%s is damaged: it is not what ctnfs wrote", name);
+	}
+	if (json_object_get_int(version) > STATE_VERSION) {
+		r = ctn_fail(err, EINVAL, "%s was written by a newer ctnfs (version %d)", name,
+			     json_object_get_int(version));
+		json_object_put(o);
+		return r;
+	}
+	*ret = o;
+	return 0;
+}
+
+static uint64_t get_u64(struct json_object *o, const char *key)
+{
+	struct json_object *v = NULL;
+
+	return json_object_object_get_ex(o, key, &v) ? json_object_get_uint64(v) : 0;
+}
+
+int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
+{
+	struct json_object *o = versioned();
+
+	json_object_object_add(o, "uid_base", json_object_new_uint64(rec->uid_base));
+	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
+	json_object_object_add(o, "spec", spec_to_json(rec->spec));
+	return save(dirfd, "spec", o, true, err);
+}
+
+/* The "spec" member of a state file. */
+static int spec_member(struct json_object *o, struct spec **ret, struct ctn_err *err)
+{
+	struct json_object *spec = NULL;
+
+	if (!json_object_object_get_ex(o, "spec", &spec))
+		return ctn_fail(err, EINVAL, "spec is damaged: it has no specification");
+	return spec_from_json(spec, ret, err);
+}
+
+int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
+{
+	struct json_object *o = NULL;
+	struct state_record rec = {0};
+	int r = load(dirfd, "spec", &o, err);
+
+	if (r < 0)
+		return r;
+	rec.uid_base = (uint32_t)get_u64(o, "uid_base");
+	rec.created = get_u64(o, "created");
+	r = spec_member(o, &rec.spec, err);
+	json_object_put(o);
+	if (r == 0)
+		*ret = rec;
+	return r;
+}
+
+int state_save_exit(int dirfd, const struct state_exit *e, struct ctn_err *err)
+{
+	struct json_object *o = versioned();
+
+	json_object_object_add(o, "code", json_object_new_int(e->code));
+	json_object_object_add(o, "unknown", json_object_new_boolean(e->unknown));
+	json_object_object_add(o, "oom_killed", json_object_new_boolean(e->oom_killed));
+	json_object_object_add(o, "started", json_object_new_uint64(e->started));
+	json_object_object_add(o, "finished", json_object_new_uint64(e->finished));
+	return save(dirfd, "exit", o, false, err);
+}
+
+int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
+{
+	struct json_object *o = NULL;
+	int r = load(dirfd, "exit", &o, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct state_exit){
+		.code = (int)get_u64(o, "code"),
+		.unknown = json_object_get_boolean(json_object_object_get(o, "unknown")),
+		.oom_killed = json_object_get_boolean(json_object_object_get(o, "oom_killed")),
+		.started = get_u64(o, "started"),
+		.finished = get_u64(o, "finished"),
+	};
+	json_object_put(o);
+	return 0;
+}
+
+int state_save_run(int run_dirfd, const struct spec *spec, const char *skeleton, uint64_t oom_kills,
+		   struct ctn_err *err)
+{
+	struct json_object *o = versioned();
+
+	json_object_object_add(o, "skeleton", json_object_new_string(skeleton));
+	json_object_object_add(o, "oom_kills", json_object_new_uint64(oom_kills));
+	json_object_object_add(o, "spec", spec_to_json(spec));
+	return save(run_dirfd, "spec", o, false, err);
+}
+
+int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64_t *ret_oom_kills,
+		   struct ctn_err *err)
+{
+	struct json_object *o = NULL, *name = NULL;
+	ctn_autofree char *skeleton = NULL;
+	struct spec *spec = NULL;
+	int r = load(run_dirfd, "spec", &o, err);
+
+	if (r < 0)
+		return r;
+	if (json_object_object_get_ex(o, "skeleton", &name))
+		skeleton = strdup(json_object_get_string(name) ?: "");
+	r = spec_member(o, &spec, err);
+	if (r == 0) {
+		*ret = spec;
+		*ret_skeleton = ctn_take_ptr(skeleton);
+		*ret_oom_kills = get_u64(o, "oom_kills");
+	}
+	json_object_put(o);
+	return r;
+}
+
+int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *err)
+{
+	ctn_autofree char *data = NULL;
+	struct wire_status status;
+	size_t len = 0;
+	int r = io_read_at(run_dirfd, WIRE_STATUS_NAME, 4096, &data, &len, err);
+
+	if (r < 0)
+		return r;
+	if (len < sizeof(status))
+		return ctn_fail(err, EBADMSG, "the monitor's record is too short");
+	memcpy(&status, data, sizeof(status));
+	if (status.magic != WIRE_MAGIC || status.version > WIRE_VERSION)
+		return ctn_fail(err, EBADMSG, "the monitor's record is not one of ours");
+	*ret = status;
+	return 0;
+}
+
+int state_load_log_start(int dirfd, uint64_t *ret, struct ctn_err *err)
+{
+	ctn_autofree char *text = NULL;
+	int r = io_read_at(dirfd, "log.start", 64, &text, NULL, err);
+
+	if (r == -ENOENT) {
+		*ret = 0;
+		return 0;
+	}
+	return r < 0 ? r : parse_u64("log.start", text, UINT64_MAX, ret, err);
+}
+
+int state_save_log_start(int dirfd, uint64_t start, struct ctn_err *err)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%" PRIu64, start);
+
+	return io_replace_at(dirfd, "log.start", text, (size_t)n, 0600, true, err);
+}

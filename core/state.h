@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is on disk about one container: STATE/<id>/{spec,exit,layer,work,log,log.start} survive a
+ * reboot, RUN/<id>/ does not. */
+#ifndef CTNFS_CORE_STATE_H
+#define CTNFS_CORE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "spec.h"
+#include "wire.h"
+
+/**
+ * struct state_record - STATE/<id>/spec.
+ * @uid_base: first of its host ids. @created: nanoseconds since the epoch. @started: 0: never.
+ */
+struct state_record {
+	uint32_t uid_base;
+	uint64_t created;
+	struct spec *spec; /* one reference */
+};
+
+/** struct state_exit - STATE/<id>/exit: how the last run ended. */
+struct state_exit {
+	int code;
+	bool unknown, oom_killed;
+	uint64_t started, finished;
+};
+
+/** state_save() - durable. state_load() - -ENOENT; -EINVAL: not ours, or from a newer version (left
+ * as it is). */
+int state_save(int dirfd, const struct state_record *record, struct ctn_err *err);
+int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
+
+/** state_save_exit() - not fsync'ed, but replaced as a whole: after a power cut the run is known to
+ * have ended anyhow. */
+int state_save_exit(int dirfd, const struct state_exit *exit, struct ctn_err *err);
+int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err);
+
+/** state_save_run() - RUN/<id>/spec: what the running program was started with, and the skeleton
+ * under it. */
+int state_save_run(int run_dirfd, const struct spec *spec, const char *skeleton, uint64_t oom_kills,
+		   struct ctn_err *err);
+/** state_load_run() - @ret_skeleton is to be freed. */
+int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64_t *ret_oom_kills,
+		   struct ctn_err *err);
+
+/** state_load_status() - the monitor's record. -ENOENT; -EBADMSG when it is none of ours. */
+int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *err);
+
+/** state_load_log_start(), state_save_log_start() - the position before which the log was cleared.
+ */
+int state_load_log_start(int dirfd, uint64_t *ret, struct ctn_err *err);
+int state_save_log_start(int dirfd, uint64_t start, struct ctn_err *err);
+
+#endif
