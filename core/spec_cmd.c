@@ -114,7 +114,8 @@ static struct json_object *parse_array(const char *line)
 
 	if (!tok)
 		return NULL;
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	/* Arguments are bytes: what is not UTF-8 is as good, and must come back from the state. */
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	o = json_tokener_parse_ex(tok, line, (int)strlen(line) + 1);
 	if (json_tokener_get_error(tok) != json_tokener_success ||
 	    !json_object_is_type(o, json_type_array)) {

@@ -19,21 +19,21 @@ int spec_each_line(struct spec *s, const char *text,
 		   int (*fn)(struct spec *s, char *line, struct ctn_err *err), struct ctn_err *err)
 {
 	while (*text) {
-		size_t len = strcspn(text, "\n"), n = len;
+		const char *end = text + strcspn(text, "\n"), *from = text, *p;
 		ctn_autofree char *line = NULL;
-		const char *from = text;
 		int r;
 
-		text += len + (text[len] == '\n');
-		while (n > 0 && isblank((unsigned char)*from))
-			from++, n--;
-		while (n > 0 && isspace((unsigned char)from[n - 1]))
-			n--;
-		if (n == 0 || *from == '#')
+		text = end + (*end == '\n');
+		while (from < end && isblank((unsigned char)*from))
+			from++;
+		for (p = from; p < end && isspace((unsigned char)*p);)
+			p++;
+		if (p == end || *from == '#')
 			continue;
-		line = strndup(from, n);
+		line = strndup(from, (size_t)(end - from));
 		if (!line)
-			return ctn_fail(err, ENOMEM, "no memory for a line of %zu bytes", n);
+			return ctn_fail(err, ENOMEM, "no memory for a line of %zu bytes",
+					(size_t)(end - from));
 		r = fn(s, line, err);
 		if (r < 0)
 			return r;
@@ -201,9 +201,10 @@ static int caps_note_plain(struct spec *s, char *line, struct ctn_err *err)
 
 static int caps_line(struct spec *s, char *line, struct ctn_err *err)
 {
+	static const char between[] = " \t\r,";
 	char *save = NULL;
 
-	for (char *w = strtok_r(line, " \t,", &save); w; w = strtok_r(NULL, " \t,", &save)) {
+	for (char *w = strtok_r(line, between, &save); w; w = strtok_r(NULL, between, &save)) {
 		int r = caps_apply(w, &s->caps, err);
 
 		if (r < 0)
@@ -232,14 +233,14 @@ static void show_seccomp(const struct spec *s, const struct spec_field *f, FILE 
 static int seccomp_line(struct spec *s, char *line, struct ctn_err *err)
 {
 	struct seccomp_profile *profile = NULL;
-	ctn_autofree char *copy = strdup(line);
-	int r = seccomp_profile_get(line, s->caps, &profile, err);
+	ctn_autofree char *copy = NULL;
+	int r = one_value(line, &copy, err);
 
+	if (r == 0)
+		r = seccomp_profile_get(copy, s->caps, &profile, err);
 	seccomp_profile_put(profile);
 	if (r < 0)
 		return r;
-	if (!copy)
-		return ctn_fail(err, ENOMEM, "seccomp: no memory");
 	set_text(&s->seccomp, &copy);
 	return 0;
 }
@@ -293,8 +294,8 @@ static void show_ns_list(const struct spec *s, const struct spec_field *f, FILE 
 /* "kind setting"; what `ns.list` shows behind that, inode and sharers, may stand there, too. */
 static int ns_list_line(struct spec *s, char *line, struct ctn_err *err)
 {
-	char *save = NULL, *kind = strtok_r(line, " \t", &save),
-	     *setting = strtok_r(NULL, " \t", &save);
+	char *save = NULL, *kind = strtok_r(line, " \t\r", &save),
+	     *setting = strtok_r(NULL, " \t\r", &save);
 	int i = ns_find(kind);
 
 	if (i < 0)
@@ -411,5 +412,7 @@ int spec_field_copy(struct spec *dst, const struct spec *src, const struct spec_
 		return r;
 	if (f->store == spec_cmd_store)
 		strlist_free(&dst->cmd); /* an empty command cannot be written, but it can be had */
+	if (f->store == store_hostname && !src->hostname)
+		*text = '\0'; /* it follows the name, and shows that */
 	return f->store(dst, f, text, SPEC_REPLACE, err);
 }

@@ -62,27 +62,53 @@ struct json_object *spec_to_json(const struct spec *s)
 	return o;
 }
 
+/* A string's text; a field's text ends at a NUL, so none can be in it. */
+static int json_string(const char *key, struct json_object *o, const char **ret,
+		       struct ctn_err *err)
+{
+	const char *text;
+
+	if (!json_object_is_type(o, json_type_string))
+		return ctn_fail(err, EINVAL, "%s: neither a string nor an array of strings", key);
+	text = json_object_get_string(o);
+	if (strlen(text) != (size_t)json_object_get_string_len(o))
+		return ctn_fail(err, EINVAL, "%s: there is a NUL byte in it", key);
+	*ret = text;
+	return 0;
+}
+
+static int print_lines(const char *key, struct json_object *o, FILE *out, struct ctn_err *err)
+{
+	bool array = json_object_is_type(o, json_type_array);
+	size_t n = array ? json_object_array_length(o) : 1;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *line = NULL;
+		int r = json_string(key, array ? json_object_array_get_idx(o, i) : o, &line, err);
+
+		if (r < 0)
+			return r;
+		fprintf(out, "%s\n", line);
+	}
+	return 0;
+}
+
 /* The lines of an array of strings, joined; or the string itself. */
 static int json_to_text(const char *key, struct json_object *o, char **ret, struct ctn_err *err)
 {
 	char *text = NULL;
 	size_t len;
-	FILE *out;
+	FILE *out = open_memstream(&text, &len);
+	int r;
 
-	if (!json_object_is_type(o, json_type_array) && !json_object_is_type(o, json_type_string))
-		return ctn_fail(err, EINVAL, "%s: neither a string nor an array", key);
-	out = open_memstream(&text, &len);
 	if (!out)
 		return ctn_fail(err, ENOMEM, "%s: no memory", key);
-	if (json_object_is_type(o, json_type_string))
-		fputs(json_object_get_string(o), out);
-	else
-		for (size_t i = 0; i < json_object_array_length(o); i++)
-			fprintf(out, "%s\n",
-				json_object_get_string(json_object_array_get_idx(o, i)) ?: "");
-	if (fclose(out) != 0) {
+	r = print_lines(key, o, out, err);
+	if (fclose(out) != 0 && r == 0)
+		r = ctn_fail(err, ENOMEM, "%s: no memory", key);
+	if (r < 0) {
 		free(text);
-		return ctn_fail(err, ENOMEM, "%s: no memory", key);
+		return r;
 	}
 	*ret = text;
 	return 0;
@@ -105,11 +131,15 @@ static int cgroup_from_json(struct spec *s, struct json_object *o, struct ctn_er
 	if (!json_object_is_type(o, json_type_array))
 		return ctn_fail(err, EINVAL, "cgroup: not an array");
 	for (size_t i = 0; i < json_object_array_length(o); i++) {
-		ctn_autofree char *entry = strdup(
-			json_object_get_string(json_object_array_get_idx(o, i)) ?: "");
-		char *value = entry ? strchr(entry, ' ') : NULL;
-		int r;
+		const char *text = NULL;
+		ctn_autofree char *entry = NULL;
+		char *value;
+		int r = json_string("cgroup", json_object_array_get_idx(o, i), &text, err);
 
+		if (r < 0)
+			return r;
+		entry = strdup(text);
+		value = entry ? strchr(entry, ' ') : NULL;
 		if (!value)
 			return ctn_fail(err, EINVAL, "cgroup: element %zu is no knob and value", i);
 		*value++ = '\0';
@@ -141,18 +171,21 @@ static int key_from_json(struct spec *s, const char *key, struct json_object *o,
 
 int spec_from_json(struct json_object *object, struct spec **ret, struct ctn_err *err)
 {
-	struct json_object *name = NULL;
+	struct json_object *member = NULL;
+	const char *name = NULL;
 	struct spec *s;
 	int r;
 
 	if (!json_object_is_type(object, json_type_object) ||
-	    !json_object_object_get_ex(object, "name", &name) ||
-	    !json_object_is_type(name, json_type_string))
+	    !json_object_object_get_ex(object, "name", &member) ||
+	    !json_object_is_type(member, json_type_string))
 		return ctn_fail(err, EINVAL, "not a specification: no name");
-	r = spec_name_check(json_object_get_string(name), err);
+	r = json_string("name", member, &name, err);
+	if (r == 0)
+		r = spec_name_check(name, err);
 	if (r < 0)
 		return r;
-	s = spec_new(json_object_get_string(name));
+	s = spec_new(name);
 	if (!s)
 		return ctn_fail(err, ENOMEM, "no memory for a specification");
 	json_object_object_foreach(object, key, value)

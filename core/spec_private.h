@@ -5,8 +5,9 @@
 
 #include "spec.h"
 
-/** spec_each_line() - call @fn with a private copy of each line of @text, blanks around it removed;
- * blank lines and those that begin with '#' are skipped. Stops at the first failure. */
+/** spec_each_line() - call @fn with a private copy of each line of @text, blanks in front of it
+ * removed (those at its end can be part of a value); blank lines and those that begin with '#' are
+ * skipped. Stops at the first failure. */
 int spec_each_line(struct spec *spec, const char *text,
 		   int (*fn)(struct spec *spec, char *line, struct ctn_err *err),
 		   struct ctn_err *err);

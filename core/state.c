@@ -34,22 +34,36 @@ static struct json_object *versioned(void)
 	return o;
 }
 
+/* One object and nothing behind it: what is cut off, or has a tail, is not what was written. */
+static struct json_object *parse(const char *text, size_t len)
+{
+	struct json_tokener *tok = json_tokener_new_ex(STATE_DEPTH);
+	struct json_object *o = NULL;
+
+	if (!tok)
+		return NULL;
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
+	o = json_tokener_parse_ex(tok, text, (int)len + 1);
+	if (json_tokener_get_error(tok) != json_tokener_success || strlen(text) != len) {
+		json_object_put(o);
+		o = NULL;
+	}
+	json_tokener_free(tok);
+	return o;
+}
+
 static int load(int dirfd, const char *name, struct json_object **ret, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
 	struct json_object *o = NULL, *version = NULL;
-	struct json_tokener *tok;
 	size_t len = 0;
 	int r = io_read_at(dirfd, name, STATE_FILE_MAX, &text, &len, err);
 
 	if (r < 0)
 		return r;
-	tok = json_tokener_new_ex(STATE_DEPTH);
-	if (tok) {
-		o = json_tokener_parse_ex(tok, text, (int)len + 1);
-		json_tokener_free(tok);
-	}
-	if (!o || !json_object_object_get_ex(o, "version", &version)) {
+	o = parse(text, len);
+	if (!json_object_object_get_ex(o, "version", &version) ||
+	    !json_object_is_type(version, json_type_int) || json_object_get_int(version) < 1) {
 		json_object_put(o);
 		return ctn_fail(err, EINVAL, "%s is damaged: it is not what ctnfs wrote", name);
 	}
@@ -94,13 +108,19 @@ int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
 {
 	struct json_object *o = NULL;
 	struct state_record rec = {0};
+	uint64_t base;
 	int r = load(dirfd, "spec", &o, err);
 
 	if (r < 0)
 		return r;
-	rec.uid_base = (uint32_t)get_u64(o, "uid_base");
+	base = get_u64(o, "uid_base");
+	rec.uid_base = (uint32_t)base;
 	rec.created = get_u64(o, "created");
-	r = spec_member(o, &rec.spec, err);
+	if (base == 0 ||
+	    base > UINT32_MAX) /* other ids than its layer's would be worse than none */
+		r = ctn_fail(err, EINVAL, "spec is damaged: its host ids are missing");
+	else
+		r = spec_member(o, &rec.spec, err);
 	json_object_put(o);
 	if (r == 0)
 		*ret = rec;

@@ -38,10 +38,10 @@ ssize_t wire_send(int sock, const void *data, size_t len, const int *fds, size_t
 	return n < 0 ? -errno : n;
 }
 
-/* Keep at most @max of the descriptors in @c, close the others. */
-static size_t take_fds(struct cmsghdr *c, int *fds, size_t max)
+/* Keep descriptors of @c until there are @max, close the others. Return: how many there are. */
+static size_t take_fds(struct cmsghdr *c, int *fds, size_t kept, size_t max)
 {
-	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int), kept = 0;
+	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 	for (size_t i = 0; i < n; i++) {
 		int fd;
@@ -73,14 +73,16 @@ ssize_t wire_receive(int sock, void *data, size_t len, int *fds, size_t max, siz
 		return -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			got += take_fds(c, fds + got, max - got);
+			got = take_fds(c, fds, got, max);
+	}
+	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+		while (got > 0) {
+			close(fds[--got]);
+			fds[got] = -1; /* the number may be somebody else's soon */
+		}
+		return -EMSGSIZE;
 	}
 	if (ret_n)
 		*ret_n = got;
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		while (got > 0)
-			close(fds[--got]);
-		return -EMSGSIZE;
-	}
 	return n;
 }

@@ -128,10 +128,8 @@ static int clone_path(const char *path, unsigned attr, int *ret, struct ctn_err 
 	return 1;
 }
 
-/* The skeleton, its owners shifted into the container's range, attached where overlayfs can be
- * given its path (a detached layer would do from Linux 6.15 on). By path: the directories'
- * descriptors belong to the server's mount namespace. */
-static int lower_attach(const struct plan *p, int userns, const char *at, struct ctn_err *err)
+/* The skeleton, its owners shifted into the container's range. */
+static int lower_clone(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 {
 	struct mount_attr set = {.attr_set = MOUNT_ATTR_RDONLY};
 	ctn_autoclose int fd = open_tree(AT_FDCWD, p->lower, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -147,35 +145,80 @@ static int lower_attach(const struct plan *p, int userns, const char *at, struct
 				      "map the ids of the skeleton %s (does its file system know "
 				      "idmapped mounts?)",
 				      p->lower);
+	*ret = ctn_take_fd(fd);
+	return 0;
+}
+
+/* Before Linux 6.15 a layer must be attached, and have a path: in a mount namespace of our own,
+ * where nobody else sees it and what the host unmounts goes away, too. By path: the directories'
+ * descriptors belong to the server's namespace. */
+static int lower_attach(int lower, const char *at, struct ctn_err *err)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		return ctn_fail_errno(err, "make a mount namespace");
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return ctn_fail_errno(err, "make the mounts private");
 	if (mkdir(at, 0700) < 0 && errno != EEXIST)
 		return ctn_fail_errno(err, "make the directory %s", at);
-	if (move_mount(fd, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+	if (move_mount(lower, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return ctn_fail_errno(err, "attach the lower layer at %s", at);
 	return 0;
 }
 
+/* Give overlayfs the detached lower layer itself. Return: 1; 0 where this kernel cannot; -errno. */
+static int overlay_detached(int lower, const char *upper, const char *work, int *ret,
+			    struct ctn_err *err)
+{
+	ctn_autoclose int fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	int fd;
+
+	if (fs < 0)
+		return ctn_fail_errno(err, "open an overlay file system");
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", "ctnfs", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, lower) < 0)
+		return 0;
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "workdir", work, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return ctn_fail_errno(err, "make an overlay file system over %s", upper);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
+	if (fd < 0)
+		return ctn_fail_errno(err, "mount an overlay file system");
+	*ret = fd;
+	return 1;
+}
+
+static int overlay_attached(const struct plan *p, int lower, const char *upper, const char *work,
+			    int *ret, struct ctn_err *err)
+{
+	char at[512];
+	const struct fs_option options[] = {
+		{"source", "ctnfs"}, {"lowerdir", at}, {"upperdir", upper}, {"workdir", work}};
+	int r;
+
+	if ((size_t)snprintf(at, sizeof(at), "%s/%s", p->run, WIRE_LOWER_NAME) >= sizeof(at))
+		return ctn_fail(err, ENAMETOOLONG, "the run directory's path is too long");
+	r = lower_attach(lower, at, err);
+	return r < 0 ? r
+		     : fs_mount("overlay", options, CTN_COUNT(options), MOUNT_ATTR_NODEV, ret, err);
+}
+
 static int root_make(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 {
-	char lower[512], upper[512], work[512];
-	const struct fs_option options[] = {
-		{"source", "ctnfs"},
-		{"lowerdir", lower},
-		{"upperdir", upper},
-		{"workdir", work},
-	};
-	ctn_autoclose int fd = -1;
+	ctn_autoclose int lower = -1, fd = -1;
+	char upper[512], work[512];
 	struct statvfs vfs;
 	int r;
 
-	if ((size_t)snprintf(lower, sizeof(lower), "%s/%s", p->run, WIRE_LOWER_NAME) >=
-		    sizeof(lower) ||
-	    (size_t)snprintf(upper, sizeof(upper), "%s/%s", p->state, WIRE_LAYER_NAME) >=
+	if ((size_t)snprintf(upper, sizeof(upper), "%s/%s", p->state, WIRE_LAYER_NAME) >=
 		    sizeof(upper) ||
 	    (size_t)snprintf(work, sizeof(work), "%s/%s", p->state, WIRE_WORK_NAME) >= sizeof(work))
-		return ctn_fail(err, ENAMETOOLONG, "the state or run directory's path is too long");
-	r = lower_attach(p, userns, lower, err);
+		return ctn_fail(err, ENAMETOOLONG, "the state directory's path is too long");
+	r = lower_clone(p, userns, &lower, err);
 	if (r == 0)
-		r = fs_mount("overlay", options, CTN_COUNT(options), MOUNT_ATTR_NODEV, &fd, err);
+		r = overlay_detached(lower, upper, work, &fd, err);
+	if (r == 0)
+		r = overlay_attached(p, lower, upper, work, &fd, err);
 	if (r < 0)
 		return r;
 	/* overlayfs falls back to read-only, quietly, where it cannot use the upper layer */

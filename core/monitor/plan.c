@@ -67,12 +67,12 @@ static int check_header(const struct wire_start *m, size_t len, struct ctn_err *
 	return 0;
 }
 
-int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err)
+/* The header was checked: its tables of offsets can be read. */
+static int unpack_all(const struct reader *in, const struct wire_start *m, struct plan *ret,
+		      struct ctn_err *err)
 {
-	const struct wire_start *m = data;
-	const struct reader in = {.data = data, .len = len};
 	struct plan p = {.msg = m};
-	int r = check_header(m, len, err);
+	int r = 0;
 	const struct {
 		const char *what;
 		struct wire_list list;
@@ -95,12 +95,20 @@ int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *
 	};
 
 	for (size_t i = 0; r == 0 && i < sizeof(lists) / sizeof(lists[0]); i++)
-		r = unpack_list(&in, lists[i].what, lists[i].list, lists[i].to, err);
+		r = unpack_list(in, lists[i].what, lists[i].list, lists[i].to, err);
 	for (size_t i = 0; r == 0 && i < sizeof(strings) / sizeof(strings[0]); i++)
-		r = unpack_string(&in, strings[i].what, strings[i].list, strings[i].to, err);
+		r = unpack_string(in, strings[i].what, strings[i].list, strings[i].to, err);
 	if (r < 0)
 		return r; /* the monitor ends: nothing to free */
-	p.filter = (const void *)((const char *)data + m->filter_off);
+	p.filter = (const void *)(in->data + m->filter_off);
 	*ret = p;
 	return 0;
+}
+
+int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err)
+{
+	const struct reader in = {.data = data, .len = len};
+	int r = check_header(data, len, err);
+
+	return r < 0 ? r : unpack_all(&in, data, ret, err);
 }

@@ -17,20 +17,12 @@
 #include "spawn.h"
 
 int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go together */
-int unshare(int flags);
 
-/* Mounts of ours are seen by nobody else, and what the host unmounts goes away here too. */
-static int own_mounts(const struct plan *p, struct ctn_err *err)
+/* Without a mount namespace of its own the container is in the host's, not in the server's. */
+static int enter_host_mounts(const struct plan *p, struct ctn_err *err)
 {
-	if (!plan_has_ns(p, CLONE_NEWNS)) {
-		if (setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
-			return ctn_fail_errno(err, "enter the host's mount namespace");
-		return 0;
-	}
-	if (unshare(CLONE_NEWNS) < 0)
-		return ctn_fail_errno(err, "make a mount namespace");
-	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-		return ctn_fail_errno(err, "make the mounts private");
+	if (!plan_has_ns(p, CLONE_NEWNS) && setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
+		return ctn_fail_errno(err, "enter the host's mount namespace");
 	return 0;
 }
 
@@ -140,7 +132,7 @@ static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 {
 	int go[2] = {-1, -1}, report[2] = {-1, -1};
-	int r = own_mounts(p, err);
+	int r = enter_host_mounts(p, err);
 
 	if (r == 0)
 		r = stdio_open(p, &ret->io, err);

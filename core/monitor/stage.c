@@ -52,10 +52,27 @@ static int stage_ids(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* After pivot_root: whatever is at that path is the container's own, and its layer may have made it
+ * anything. */
+static int write_hostname(const char *name)
+{
+	const int safe = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	ctn_autoclose int old = open("/etc/hostname", O_RDONLY | safe), fd = -1;
+	char text[128] = "";
+	size_t len = strlen(name);
+
+	if (old >= 0 && read(old, text, sizeof(text) - 1) == (ssize_t)len + 1 &&
+	    memcmp(text, name, len) == 0 && text[len] == '\n')
+		return 0; /* it is in the layer already: leave that alone */
+	fd = open("/etc/hostname", O_WRONLY | O_CREAT | O_TRUNC | safe, 0644);
+	if (fd >= 0)
+		(void)dprintf(fd, "%s\n", name);
+	return 0;
+}
+
 static int stage_hostname(struct stage *s, struct ctn_err *err)
 {
 	const char *name = s->plan->hostname;
-	ctn_autoclose int fd = -1;
 
 	if (!plan_has_ns(s->plan, CLONE_NEWUTS))
 		return 0;
@@ -63,13 +80,7 @@ static int stage_hostname(struct stage *s, struct ctn_err *err)
 		return ctn_fail_errno(err, "set the host name '%s'", name);
 	if (!plan_has_ns(s->plan, CLONE_NEWNS))
 		return 0;
-	/* After pivot_root: whatever is at that path is the container's own. Its layer may have
-	 * made it anything. */
-	fd = open("/etc/hostname",
-		  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
-	if (fd >= 0)
-		(void)dprintf(fd, "%s\n", name);
-	return 0;
+	return write_hostname(name);
 }
 
 static int stage_loopback(struct stage *s, struct ctn_err *err)
@@ -123,10 +134,16 @@ static int stage_cwd(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* For good, not only at execve: a cwd or a program's path below /proc/self/fd must find nothing of
+ * ours (CVE-2024-21626). */
 static int stage_close(struct stage *s, struct ctn_err *err)
 {
-	(void)s;
-	if (syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	enum { REPORT = 3 };
+
+	if (s->report != REPORT && dup3(s->report, REPORT, O_CLOEXEC) < 0)
+		return ctn_fail_errno(err, "keep the report channel");
+	s->report = REPORT;
+	if (syscall(SYS_close_range, REPORT + 1, ~0U, 0) < 0)
 		return ctn_fail_errno(err, "close the other descriptors");
 	return 0;
 }
@@ -161,8 +178,8 @@ static const struct {
 	{"seccomp", stage_filter_early, 0},
 	{"user", stage_user, 0},
 	{"capabilities", stage_caps, 0},
-	{"cwd", stage_cwd, 0},
 	{"descriptors", stage_close, 0},
+	{"cwd", stage_cwd, 0},
 	{"seccomp", stage_filter, 0},
 	{"exec", stage_exec, 0},
 };
@@ -188,7 +205,7 @@ void stage_run(const struct plan *p, const struct stdio *io, int go, int report_
 		if ((steps[i].needs & has) != steps[i].needs)
 			continue;
 		if (steps[i].run(&s, &err) < 0) {
-			report(report_fd, steps[i].name, &err);
+			report(s.report, steps[i].name, &err);
 			break;
 		}
 	}
