@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files about what a container is to be, and what the kernel made of it. */
+#include <errno.h>
+
+#include "../core/caps.h"
+#include "../core/cleanup.h"
+#include "../core/procfs.h"
+#include "files.h"
+
+int show_field(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	const struct spec_field *field = spec_field_find(ref->node->arg);
+
+	if (!field)
+		return ctn_fail(err, EOPNOTSUPP, "%s: not known here", ref->node->path);
+	return container_show(ref->c, field, out, err);
+}
+
+int show_seccomp(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	return container_print_seccomp(ref->c, out, err);
+}
+
+int show_ns_list(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	return container_print_ns_list(ref->c, out, err);
+}
+
+int show_caps_sets(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	struct container_view view;
+	struct procfs_status status;
+	int r;
+
+	container_view_get(ref->c, &view);
+	r = view.init ? procfs_read_status(view.init->procfd, &status, err) : -ESRCH;
+	if (r == 0) {
+		for (size_t i = 0; i < CTN_COUNT(status.caps); i++)
+			caps_print_set(out, procfs_caps_labels[i], status.caps[i]);
+	} else if (r == -ESRCH) { /* none, or no more */
+		putc('\n', out);
+		r = 0;
+	}
+	container_view_put(&view);
+	return r;
+}

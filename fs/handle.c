@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open files: what a descriptor reads. Nothing here is cached by the kernel (direct I/O). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../core/cleanup.h"
+#include "ops.h"
+
+/* --- what is open --- */
+
+static pthread_mutex_t opened_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct opened all_opened = {&all_opened, &all_opened, NULL}; /* under opened_lock */
+
+void opened_add(struct opened *o)
+{
+	pthread_mutex_lock(&opened_lock);
+	o->next = &all_opened;
+	o->prev = all_opened.prev;
+	o->prev->next = o;
+	all_opened.prev = o;
+	pthread_mutex_unlock(&opened_lock);
+}
+
+void opened_remove(struct opened *o)
+{
+	pthread_mutex_lock(&opened_lock);
+	o->prev->next = o->next;
+	o->next->prev = o->prev;
+	pthread_mutex_unlock(&opened_lock);
+}
+
+void handle_end(void)
+{
+	while (all_opened.next != &all_opened) /* no other thread opens or closes any more */
+		all_opened.next->drop(all_opened.next);
+}
+
+/* --- handles --- */
+
+struct handle *handle_get(struct handle *h)
+{
+	__atomic_add_fetch(&h->refs, 1, __ATOMIC_RELAXED);
+	return h;
+}
+
+void handle_put(struct handle *h)
+{
+	if (!h || __atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	opened_remove(&h->open);
+	watch_forget(h);
+	write_release(h);
+	if (h->ref.node->flags & N_LOG)
+		log_closed(&h->ref);
+	node_ref_put(&h->ref);
+	pthread_mutex_destroy(&h->lock);
+	free(h->snapshot);
+	free(h);
+}
+
+static void handle_drop(struct opened *o)
+{
+	handle_put((struct handle *)o);
+}
+
+/* Takes @ref's reference over on success. */
+static int handle_new(const struct node_ref *ref, int flags, struct handle **ret,
+		      struct ctn_err *err)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return ctn_fail(err, ENOMEM, "%s: no memory to open it", ref->node->path);
+	r = ref->node->flags & N_LOG ? log_opened(ref) : 0;
+	if (r < 0) {
+		free(h);
+		errno = -r;
+		return ctn_fail_errno(err, "%s: cannot be opened", ref->node->path);
+	}
+	h->open.drop = handle_drop;
+	h->ref = *ref;
+	h->refs = 1;
+	h->flags = flags;
+	pthread_mutex_init(&h->lock, NULL);
+	opened_add(&h->open);
+	*ret = h;
+	return 0;
+}
+
+void handle_set_result(struct handle *h, char *text, size_t len, uint64_t offset)
+{
+	free(h->snapshot);
+	h->snapshot = text;
+	h->snapshot_len = len;
+	h->base = offset;
+	h->result = true;
+}
+
+/* --- open, release --- */
+
+/* root passes every permission bit, so that a read-only file has to say no by itself. */
+static int check_access(const struct node_ref *ref, int flags, struct ctn_err *err)
+{
+	if ((flags & O_ACCMODE) != O_RDONLY && !(ref->node->mode & 0222))
+		return ctn_fail(err, EACCES, "%s can only be read", ref->node->path);
+	return 0;
+}
+
+/* O_TRUNC comes with the open, and its failure is the open's. */
+static int truncate_opened(struct handle *h)
+{
+	struct ctn_err err = {0};
+	int r = 0;
+
+	if (h->flags & O_TRUNC && (h->flags & O_ACCMODE) != O_RDONLY)
+		r = write_truncate(&h->ref, h, &err);
+	return r < 0 ? -node_refuse(&h->ref, &err) : 0;
+}
+
+static int open_node(struct fs *fs, fuse_ino_t ino, int flags, struct handle **ret)
+{
+	struct handle *h = NULL;
+	struct ctn_err err = {0};
+	struct node_ref ref;
+	int r = node_ref_get(fs, ino, &ref);
+
+	if (r < 0)
+		return r;
+	r = check_access(&ref, flags, &err);
+	if (r == 0)
+		r = handle_new(&ref, flags, &h, &err);
+	if (r < 0) {
+		r = -node_refuse(&ref, &err);
+		node_ref_put(&ref);
+		return r;
+	}
+	r = truncate_opened(h);
+	if (r < 0) {
+		handle_put(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct handle *h = NULL;
+	int r = open_node(req_fs(req), ino, fi->flags, &h);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uintptr_t)h;
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT) /* the opener got a signal: no RELEASE comes */
+		handle_put(h);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	handle_put((struct handle *)(uintptr_t)fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+/* --- reading --- */
+
+/* What a read at @off finds: rendered anew where a reader begins. Under h->lock. */
+static int refresh(struct handle *h, uint64_t off, struct ctn_err *err)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r;
+
+	if (h->snapshot && off > h->base)
+		return 0;
+	if (h->result && off == h->base)
+		return 0; /* what the last write came to */
+	r = node_render(&h->ref, &text, &len, err);
+	if (r < 0)
+		return r;
+	free(h->snapshot);
+	h->snapshot = text;
+	h->snapshot_len = len;
+	h->result = false;
+	if (off < h->base)
+		h->base = 0;
+	return 0;
+}
+
+/* A copy of what is to be answered: the reply is made without the lock. */
+static int read_snapshot(struct handle *h, size_t size, uint64_t off, char **ret, size_t *ret_len,
+			 struct ctn_err *err)
+{
+	size_t len = 0;
+	char *part;
+	int r;
+
+	pthread_mutex_lock(&h->lock);
+	r = refresh(h, off, err);
+	if (r == 0 && off - h->base < h->snapshot_len)
+		len = h->snapshot_len - (size_t)(off - h->base);
+	len = len < size ? len : size;
+	part = r == 0 ? malloc(len + 1) : NULL;
+	if (part)
+		memcpy(part, h->snapshot + (off - h->base), len);
+	else if (r == 0)
+		r = ctn_fail(err, ENOMEM, "%s: no memory to read it", h->ref.node->path);
+	pthread_mutex_unlock(&h->lock);
+	if (r < 0)
+		return r;
+	*ret = part;
+	*ret_len = len;
+	return 0;
+}
+
+static int read_log(struct handle *h, size_t size, off_t off, char **ret, size_t *ret_len,
+		    struct ctn_err *err)
+{
+	char *part = malloc(size + 1); /* the kernel asks for at most a megabyte */
+	ssize_t n;
+
+	if (!part)
+		return ctn_fail(err, ENOMEM, "%s: no memory to read it", h->ref.node->path);
+	pthread_mutex_lock(&h->lock);
+	n = log_read(h, part, size, off, err);
+	pthread_mutex_unlock(&h->lock);
+	if (n < 0) {
+		free(part);
+		return (int)n;
+	}
+	*ret = part;
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	ctn_autofree char *part = NULL;
+	struct ctn_err err = {0};
+	size_t len = 0;
+	int r;
+
+	(void)ino;
+	if (h->ref.node->flags & N_WAIT) {
+		/* fcntl(F_SETFL) is told with the read only. */
+		__atomic_store_n(&h->flags, fi->flags, __ATOMIC_RELAXED);
+		watch_read_wait(req, h, size, off);
+		return;
+	}
+	if (h->ref.node->flags & N_LOG)
+		r = read_log(h, size, off, &part, &len, &err);
+	else
+		r = read_snapshot(h, size, (uint64_t)off, &part, &len, &err);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, part, len);
+}
+
+/* SEEK_DATA and SEEK_HOLE, the only ones that are sent: but for the log nothing has holes. */
+static off_t seek_plain(const struct node_ref *ref, off_t off, int whence)
+{
+	ctn_autofree char *text = NULL;
+	size_t len = 0;
+	int r = node_render(ref, &text, &len, NULL);
+
+	if (r < 0)
+		return r;
+	if (off < 0 || (size_t)off >= len)
+		return -ENXIO;
+	return whence == SEEK_DATA ? off : (off_t)len;
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+	const struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	off_t r = h->ref.node->flags & N_LOG ? log_seek(&h->ref, off, whence)
+					     : seek_plain(&h->ref, off, whence);
+
+	(void)ino;
+	if (r < 0)
+		fuse_reply_err(req, (int)-r);
+	else
+		fuse_reply_lseek(req, r);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `log`: a file whose offsets do not move under a reader, over a stream whose oldest bytes are
+ * dropped. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "node.h"
+
+enum { LOG_BUCKETS = 64, READ_TRIES = 8 };
+
+/* What offset 0 of one container's log is, while descriptors on it are open. */
+struct log_base {
+	struct log_base *next;
+	uint32_t serial;
+	unsigned opened;
+	uint64_t base;	/* position in the log */
+	uint64_t epoch; /* another one for each truncation */
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_base *buckets[LOG_BUCKETS]; /* under lock */
+
+/* The place where it is linked, or where it would be. Under lock. */
+static struct log_base **find(uint32_t serial)
+{
+	struct log_base **p = &buckets[serial % LOG_BUCKETS];
+
+	while (*p && (*p)->serial != serial)
+		p = &(*p)->next;
+	return p;
+}
+
+/* Where offset 0 is, given what is kept now. */
+static uint64_t base_of(const struct node_ref *ref, const struct log_range *range,
+			uint64_t *ret_epoch)
+{
+	const struct log_base *b;
+	uint64_t base = range->start;
+
+	*ret_epoch = 0;
+	pthread_mutex_lock(&lock);
+	b = *find(container_serial(ref->c));
+	if (b) {
+		base = b->base;
+		*ret_epoch = b->epoch;
+	}
+	pthread_mutex_unlock(&lock);
+	return base;
+}
+
+int log_opened(const struct node_ref *ref)
+{
+	uint32_t serial = container_serial(ref->c);
+	struct log_range range;
+	struct log_base **p;
+	int r = container_log_range(ref->c, &range, NULL);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&lock);
+	p = find(serial);
+	if (!*p) {
+		*p = calloc(1, sizeof(**p));
+		if (*p) {
+			(*p)->serial = serial;
+			(*p)->base = range.start;
+		}
+	}
+	if (*p)
+		(*p)->opened++;
+	else
+		r = -ENOMEM;
+	pthread_mutex_unlock(&lock);
+	return r;
+}
+
+void log_closed(const struct node_ref *ref)
+{
+	struct log_base **p, *b;
+
+	pthread_mutex_lock(&lock);
+	p = find(container_serial(ref->c));
+	b = *p;
+	if (b && --b->opened == 0)
+		*p = b->next;
+	else
+		b = NULL;
+	pthread_mutex_unlock(&lock);
+	free(b);
+}
+
+/* Its present length, and where its offset 0 is. */
+static int measure(const struct node_ref *ref, struct log_range *ret_range, uint64_t *ret_base,
+		   uint64_t *ret_size, uint64_t *ret_epoch, struct ctn_err *err)
+{
+	int r = container_log_range(ref->c, ret_range, err);
+
+	if (r < 0)
+		return r;
+	*ret_base = base_of(ref, ret_range, ret_epoch);
+	*ret_size = ret_range->end > *ret_base ? ret_range->end - *ret_base : 0;
+	return 0;
+}
+
+int log_size(const struct node_ref *ref, uint64_t *ret_size, uint64_t *ret_mtime,
+	     struct ctn_err *err)
+{
+	struct log_range range;
+	uint64_t base, epoch;
+	int r = measure(ref, &range, &base, ret_size, &epoch, err);
+
+	if (r == 0)
+		*ret_mtime = range.mtime;
+	return r;
+}
+
+/* Read at position *@pos, or where the oldest byte kept is by now; tell where that was. */
+static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, size_t size,
+			 struct ctn_err *err)
+{
+	struct log_range range;
+	ssize_t n = 0;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		int r = container_log_range(ref->c, &range, err);
+
+		if (r < 0)
+			return r;
+		if (i > 0 && range.start <= *pos)
+			break; /* nothing was dropped under the read */
+		if (*pos < range.start)
+			*pos = range.start;
+		n = container_log_read(ref->c, *pos, buf, size, err);
+		if (n < 0)
+			break;
+	}
+	return n;
+}
+
+/* A reader that goes on where it was is told each byte once, in order: after a gap its offsets lag
+ * behind the positions. Any other offset means what it always did. Under h->lock. */
+ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn_err *err)
+{
+	uint64_t base, length, epoch, pos;
+	struct log_range range;
+	ssize_t n;
+	int r = measure(&h->ref, &range, &base, &length, &epoch, err);
+
+	if (r < 0)
+		return r;
+	pos = base + (uint64_t)off;
+	if (off && (uint64_t)off == h->log_next && epoch == h->log_epoch)
+		pos = h->log_pos;
+	n = read_kept(&h->ref, &pos, buf, size, err);
+	if (n < 0)
+		return n;
+	h->log_next = (uint64_t)off + (uint64_t)n;
+	h->log_pos = pos + (uint64_t)n;
+	h->log_epoch = epoch;
+	return n;
+}
+
+off_t log_seek(const struct node_ref *ref, off_t off, int whence)
+{
+	uint64_t base, length, epoch, first;
+	struct log_range range;
+	int r = measure(ref, &range, &base, &length, &epoch, NULL);
+
+	if (r < 0)
+		return r;
+	if (off < 0 || (uint64_t)off >= length)
+		return -ENXIO;
+	first = range.start > base ? range.start - base : 0; /* before it is what was dropped */
+	if (whence == SEEK_DATA) {
+		if (first >= length)
+			return -ENXIO;
+		return (uint64_t)off < first ? (off_t)first : off;
+	}
+	return (uint64_t)off < first ? off : (off_t)length;
+}
+
+int log_truncate(const struct node_ref *ref, struct ctn_err *err)
+{
+	struct log_range range;
+	struct log_base *b;
+	int r = container_log_clear(ref->c, err);
+
+	if (r == 0)
+		r = container_log_range(ref->c, &range, err);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&lock);
+	b = *find(container_serial(ref->c));
+	if (b) {
+		b->base = range.start;
+		b->epoch++;
+	}
+	pthread_mutex_unlock(&lock);
+	return 0;
+}

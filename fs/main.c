@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's start and end. The order of start() matters; its comments say why. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../core/cleanup.h"
+#include "../core/log.h"
+#include "mount.h"
+#include "node.h"
+#include "options.h"
+#include "park.h"
+#include "watch.h"
+
+enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 2, WORKERS_MAX = 64 };
+
+/**
+ * struct server - all that has to be taken down at the end.
+ * @report: pipe to the process that the user started, who waits for a byte; -1 in the foreground.
+ */
+struct server {
+	struct options options;
+	struct mount mount;
+	struct fs fs;
+	int report;
+};
+
+static int fail(const struct ctn_err *err, int status)
+{
+	fprintf(stderr, "ctnfs: %s\n", err->text);
+	return status;
+}
+
+/* Every container takes some descriptors. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it is as many as we have */
+}
+
+/* The one beside this program (a build directory), else the installed one. */
+static void find_monitor(char *ret, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", ret, size - 1);
+	char *slash;
+
+	ret[n > 0 ? n : 0] = '\0';
+	slash = strrchr(ret, '/');
+	if (slash && (size_t)(slash + 1 - ret) + sizeof("ctnfs-monitor") <= size) {
+		strcpy(slash + 1, "ctnfs-monitor");
+		if (access(ret, X_OK) == 0)
+			return;
+	}
+	snprintf(ret, size, "%s", CTNFS_MONITOR_PATH);
+}
+
+static int open_engine(struct server *s, struct ctn_err *err)
+{
+	char monitor[PATH_MAX];
+	struct engine_options o = {
+		.state = s->options.state,
+		.run = s->options.run,
+		.cgroup = s->options.cgroup,
+		.monitor = monitor,
+		.mountpoint = s->mount.path,
+		.subid_base = s->options.subid_base,
+		.subid_count = s->options.subid_count,
+		.host_mntns = s->mount.host_ns,
+	};
+	int r;
+
+	find_monitor(monitor, sizeof(monitor));
+	r = engine_new(&o, &s->fs.engine, err);
+	if (r == 0)
+		engine_on_change(s->fs.engine, watch_changed, &s->fs);
+	return r;
+}
+
+static int open_session(struct server *s, struct ctn_err *err)
+{
+	char name[] = "ctnfs", debug[] = "-odebug", channel[32];
+	char *argv[] = {name, debug, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(s->options.debug ? 2 : 1, argv);
+	struct timespec now;
+	int r;
+
+	s->fs.session = fuse_session_new(&args, &ctnfs_ops, sizeof(ctnfs_ops), &s->fs);
+	fuse_opt_free_args(&args);
+	if (!s->fs.session)
+		return ctn_fail(err, ENOMEM, "cannot make a FUSE session");
+	r = mount_attach(&s->mount, s->options.source, s->options.group != (gid_t)-1, err);
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_REALTIME, &now);
+	s->fs.mounted = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	snprintf(channel, sizeof(channel), "/dev/fd/%d", s->mount.fuse_fd);
+	if (fuse_session_mount(s->fs.session, channel) < 0)
+		return ctn_fail(err, EIO, "cannot use /dev/fuse");
+	(void)ctn_take_fd(s->mount.fuse_fd); /* fuse_session_destroy() closes it */
+	return 0;
+}
+
+/* --- daemon --- */
+
+/* The process that the user started: it ends when the server answers, or with the server. */
+_Noreturn static void await_report(int fd, pid_t child)
+{
+	int status = 0;
+	char byte;
+	ssize_t n;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		_exit(EXIT_SUCCESS);
+	/* It has told its reason to the same standard error. */
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	_exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : EXIT_FAILURE);
+}
+
+/* Into the background. Before there is any thread: fork() takes only its own along. */
+static int go_behind(struct server *s, struct ctn_err *err)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (s->options.foreground)
+		return 0;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return ctn_fail_errno(err, "make a pipe");
+	pid = fork();
+	if (pid < 0) {
+		close(fds[0]);
+		close(fds[1]);
+		return ctn_fail_errno(err, "fork");
+	}
+	if (pid > 0) {
+		close(fds[1]);
+		await_report(fds[0], pid);
+	}
+	close(fds[0]);
+	s->report = fds[1];
+	(void)setsid();
+	return 0;
+}
+
+/* All is well: nothing is said on the user's terminal from now on. */
+static int report(struct server *s, struct ctn_err *err)
+{
+	ctn_autoclose int null = -1;
+
+	if (s->report < 0)
+		return 0;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return ctn_fail_errno(err, "open /dev/null");
+	log_init(false);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd);
+	(void)!write(s->report, "", 1); /* nobody may be waiting any more */
+	ctn_close_fd(&s->report);
+	s->report = -1;
+	return 0;
+}
+
+/* --- start, serve, end --- */
+
+/* The signals that end the server are for the main thread, which runs the loop. */
+static int start_engine(struct server *s, struct ctn_err *err)
+{
+	sigset_t ends, old;
+	int r;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ends, &old);
+	r = engine_start(s->fs.engine, err);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return r;
+}
+
+static int start(struct server *s, struct ctn_err *err)
+{
+	int r;
+
+	raise_file_limit();
+	r = mount_prepare(&s->mount, s->options.mountpoint, err);
+	if (r == 0)
+		r = open_engine(s, err); /* a second server ends here, before it mounts */
+	if (r < 0)
+		return r;
+	s->fs.mountpoint = s->mount.path;
+	s->fs.group = s->options.group;
+	r = open_session(s, err);
+	if (r == 0)
+		r = mount_hide(&s->mount, err);
+	if (r == 0 && chdir("/") < 0)
+		r = ctn_fail_errno(err, "chdir /");
+	if (r == 0)
+		r = go_behind(s, err);
+	if (r == 0 && fuse_set_signal_handlers(s->fs.session) < 0)
+		r = ctn_fail(err, EIO, "cannot set signal handlers");
+	if (r == 0)
+		r = start_engine(s, err);
+	return r < 0 ? r : report(s, err);
+}
+
+/* Return: 0 when unmounted from outside, else a signal or -errno. */
+static int serve(struct server *s)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct fuse_loop_config *config;
+	int r;
+
+	if (s->options.single)
+		return fuse_session_loop(s->fs.session);
+	config = fuse_loop_cfg_create();
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(config, 0);
+	fuse_loop_cfg_set_idle_threads(config, cpus > WORKERS_IDLE_LEAST ? (unsigned)cpus
+									 : WORKERS_IDLE_LEAST);
+	fuse_loop_cfg_set_max_threads(config, WORKERS_MAX);
+	r = fuse_session_loop_mt(s->fs.session, config);
+	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+static void end(struct server *s)
+{
+	park_abort_all();
+	handle_end();
+	engine_free(s->fs.engine); /* ends its thread; nothing calls watch_changed() any more */
+	watch_end();
+	mount_detach(&s->mount);
+	if (s->fs.session) {
+		fuse_remove_signal_handlers(s->fs.session);
+		fuse_session_destroy(s->fs.session);
+	}
+	ctn_close_fd(&s->report);
+	mount_free(&s->mount);
+	options_free(&s->options);
+}
+
+static int run(struct server *s)
+{
+	struct ctn_err err = {0};
+	int r = start(s, &err), status = EXIT_SUCCESS;
+
+	if (r < 0) {
+		status = fail(&err, EXIT_FAILURE);
+	} else {
+		r = serve(s);
+		if (r < 0) {
+			log_warn("serving ended: %s", strerror(-r));
+			status = EXIT_FAILURE;
+		}
+	}
+	end(s);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct server s = {.mount = MOUNT_EMPTY, .report = -1};
+	struct ctn_err err = {0};
+	int r = options_parse(argc, argv, &s.options, &err), status = EXIT_SUCCESS;
+
+	tree_init();
+	if (r < 0) {
+		status = fail(&err, EXIT_USAGE);
+	} else if (s.options.help) {
+		fputs(options_usage(), stdout);
+	} else if (s.options.version) {
+		puts("ctnfs " CTNFS_VERSION);
+	} else if (s.options.tree) {
+		tree_print(stdout);
+	} else if (geteuid() != 0) {
+		ctn_fail(&err, EPERM, "only root can make containers: sudo ctnfs %s",
+			 s.options.mountpoint);
+		status = fail(&err, EXIT_FAILURE);
+	} else {
+		return run(&s); /* frees the options, too */
+	}
+	options_free(&s.options);
+	return status;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the FUSE operations share: node.c, handle.c, dir.c, ops.c, ops_change.c. */
+#ifndef CTNFS_FS_OPS_H
+#define CTNFS_FS_OPS_H
+
+#include "node.h"
+
+/** node_root_touch() - a container was made, removed or renamed: the root directory's mtime. */
+void node_root_touch(void);
+
+/** node_ino_of() - st_ino of a row beside or below @ref's, for listings. */
+fuse_ino_t node_ino_of(const struct node_ref *ref, const struct node *node, uint32_t extra);
+
+/** node_attr_timeout() - seconds for which the kernel may believe the attributes it was told. */
+double node_attr_timeout(const struct node *node);
+
+/** entry_fill() - what a LOOKUP of @ref answers. @ref's extra is kept in the node id; a fresh node
+ * gets a number of its own. 0; -errno: it is not there now. */
+int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct ctn_err *err);
+
+/** opened_add(), opened_remove() - the list of what the kernel has open. */
+void opened_add(struct opened *o);
+void opened_remove(struct opened *o);
+
+static inline struct fs *req_fs(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+/* handle.c */
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+
+/* dir.c */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* ops_change.c */
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned flags);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi);
+
+#endif

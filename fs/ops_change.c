@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operations that make, remove, rename and set. Containers are made by mkdir; files are what the
+ * table has, and whoever wants another one is told which there are. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../core/cleanup.h"
+#include "ops.h"
+
+enum { WHERE_ROOM = 80, MODE_BITS = 07777 };
+
+/* A name from a user, as one word of a line of `error`. */
+static void make_where(const struct node *dir, const char *name, char ret[WHERE_ROOM])
+{
+	snprintf(ret, WHERE_ROOM, "%s%s%s", dir->path, dir->path[0] ? "/" : "", name);
+	for (char *p = ret; *p; p++) {
+		if (*p <= ' ' || *p > '~' || *p == ':')
+			*p = '?';
+	}
+}
+
+/* Put a refusal about @name in @dir into the `error` files, and reply it. */
+static void refuse(fuse_req_t req, const struct node_ref *dir, const char *name,
+		   const struct ctn_err *err)
+{
+	char where[WHERE_ROOM];
+
+	make_where(dir->node, name, where);
+	container_note_error(dir->fs->engine, dir->c, where, err);
+	fuse_reply_err(req, err->code);
+}
+
+/* The same for an operation that is possible nowhere. */
+__attribute__((format(printf, 5, 6))) static void refuse_at(fuse_req_t req, fuse_ino_t parent,
+							    const char *name, int code,
+							    const char *fmt, ...)
+{
+	char text[CTN_ERR_TEXT];
+	struct ctn_err err = {0};
+	struct node_ref dir;
+	va_list ap;
+	int r = node_ref_get(req_fs(req), parent, &dir);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)ctn_fail(&err, code, "%s", text);
+	refuse(req, &dir, name, &err);
+	node_ref_put(&dir);
+}
+
+static bool is_root(fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID;
+}
+
+/* --- files that are not there --- */
+
+/* A row of that name in another directory of a container. */
+static const struct node *find_elsewhere(const char *name)
+{
+	const struct node *node;
+
+	for (unsigned row = ROW_CONTAINER + 1; (node = node_at(row)); row++) {
+		if (!(node->flags & (N_ROOT | N_OWN)) && strcmp(node_name(node), name) == 0)
+			return node;
+	}
+	return NULL;
+}
+
+/* Why there is no file called @name, and what was meant. */
+static void explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err)
+{
+	const char *nearest = node_nearest(dir->node, name);
+	const struct node *elsewhere = dir->c ? find_elsewhere(name) : NULL;
+
+	if (!dir->c)
+		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; mkdir makes a container", name);
+	else if (node_child(dir->node, name, 0))
+		(void)ctn_fail(err, ENOENT, "'%.80s' is not there while the container %s", name,
+			       node_child(dir->node, name, 0)->flags & N_RUNNING ? "does not run"
+										 : "runs");
+	else if (elsewhere)
+		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; did you mean %s?", name,
+			       elsewhere->path);
+	else if (nearest)
+		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; did you mean %s?", name,
+			       nearest);
+	else
+		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; ls shows which there are", name);
+}
+
+static void refuse_create(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ctn_err err = {0};
+	struct node_ref dir;
+	int r = node_ref_get(req_fs(req), parent, &dir);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	explain_absence(&dir, name, &err);
+	refuse(req, &dir, name, &err);
+	node_ref_put(&dir);
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	(void)mode;
+	(void)fi;
+	refuse_create(req, parent, name);
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	(void)rdev;
+	if (S_ISREG(mode))
+		refuse_create(req, parent, name);
+	else
+		refuse_at(req, parent, name, EPERM,
+			  "no FIFOs, sockets and devices can be made here");
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
+{
+	(void)ino;
+	refuse_at(req, newparent, newname, EPERM, "no links can be made here");
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	(void)target;
+	refuse_at(req, parent, name, EPERM, "no links can be made here");
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	refuse_at(req, parent, name, EPERM,
+		  is_root(parent) ? "this file stays; rmdir removes a container"
+				  : "a container's files stay; rmdir of its directory removes it");
+}
+
+/* --- containers --- */
+
+static void reply_made(fuse_req_t req, const struct node_ref *dir, const char *name)
+{
+	struct node_ref ref = {.fs = dir->fs, .node = node_at(ROW_CONTAINER)};
+	struct ctn_err err = {0};
+	struct fuse_entry_param e;
+	int r = container_create(dir->fs->engine, name, &ref.c, &err);
+
+	if (r < 0) {
+		refuse(req, dir, name, &err);
+		return;
+	}
+	node_root_touch();
+	r = entry_fill(&ref, &e, NULL);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &e);
+	node_ref_put(&ref);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct node_ref dir;
+	int r;
+
+	(void)mode; /* directories have the modes of the table */
+	if (!is_root(parent)) {
+		refuse_at(req, parent, name, EPERM,
+			  "no directories can be made in a container's; mkdir beside it makes "
+			  "another container");
+		return;
+	}
+	r = node_ref_get(req_fs(req), parent, &dir);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_made(req, &dir, name);
+}
+
+/* The container itself gets the sentence, too, where there is one. */
+static void refuse_container(fuse_req_t req, const char *name, const struct ctn_err *err)
+{
+	struct engine *engine = req_fs(req)->engine;
+	struct container *c = container_find(engine, name);
+	char where[WHERE_ROOM];
+
+	make_where(node_at(ROW_ROOT), name, where);
+	container_note_error(engine, c, c ? "." : where, err);
+	container_put(c);
+	fuse_reply_err(req, err->code);
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ctn_err err = {0};
+
+	if (!is_root(parent)) {
+		refuse_at(req, parent, name, EPERM,
+			  "a container's directories stay; rmdir of its own removes it");
+		return;
+	}
+	if (container_remove(req_fs(req)->engine, name, &err) < 0) {
+		refuse_container(req, name, &err);
+		return;
+	}
+	node_root_touch();
+	fuse_reply_err(req, 0);
+}
+
+static int rename_container(struct fs *fs, const char *name, const char *newname, unsigned flags,
+			    struct ctn_err *err)
+{
+	struct container *taken;
+
+	if (flags & ~(unsigned)RENAME_NOREPLACE)
+		return ctn_fail(err, EINVAL, "names cannot be exchanged; use a third one");
+	taken = container_find(fs->engine, newname);
+	container_put(taken);
+	if (taken)
+		return ctn_fail(err, EEXIST, "there is a container called %s already", newname);
+	return container_rename(fs->engine, name, newname, err);
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned flags)
+{
+	struct ctn_err err = {0};
+
+	if (!is_root(parent) || !is_root(newparent)) {
+		refuse_at(req, parent, name, EPERM,
+			  "only containers can be renamed, and only beside each other");
+		return;
+	}
+	if (rename_container(req_fs(req), name, newname, flags, &err) < 0) {
+		refuse_container(req, name, &err);
+		return;
+	}
+	node_root_touch();
+	fuse_reply_err(req, 0);
+}
+
+/* --- attributes --- */
+
+/* Modes and owners are the table's; what asks for what is so already succeeds. */
+static int check_fixed(const struct node_ref *ref, const struct stat *attr, int to_set,
+		       struct ctn_err *err)
+{
+	const char *what = ref->node->path[0] ? ref->node->path : "the directory";
+	struct stat st;
+	int r = node_stat(ref, &st, err);
+
+	if (r < 0)
+		return r;
+	if (to_set & FUSE_SET_ATTR_MODE && (attr->st_mode & MODE_BITS) != (st.st_mode & MODE_BITS))
+		return ctn_fail(err, EPERM, "%s: its mode is always %03o", what,
+				st.st_mode & MODE_BITS);
+	if ((to_set & FUSE_SET_ATTR_UID && attr->st_uid != st.st_uid) ||
+	    (to_set & FUSE_SET_ATTR_GID && attr->st_gid != st.st_gid))
+		return ctn_fail(err, EPERM, "%s: its owner is always %u:%u", what, st.st_uid,
+				st.st_gid);
+	return 0;
+}
+
+static int set_size(const struct node_ref *ref, struct handle *h, off_t size, struct ctn_err *err)
+{
+	if (!(ref->node->mode & 0222))
+		return ctn_fail(err, EACCES, "%s can only be read", ref->node->path);
+	if (size != 0)
+		return ctn_fail(err, EINVAL, "%s can be emptied, and not given another size",
+				ref->node->path);
+	return write_truncate(h ? &h->ref : ref, h, err);
+}
+
+static int set_attributes(const struct node_ref *ref, struct handle *h, const struct stat *attr,
+			  int to_set, struct stat *ret, struct ctn_err *err)
+{
+	int r = check_fixed(ref, attr, to_set, err);
+
+	if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
+		r = set_size(ref, h, attr->st_size, err);
+	return r < 0 ? r : node_stat(ref, ret, err); /* times are accepted, and not kept */
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+		struct fuse_file_info *fi)
+{
+	struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
+	struct ctn_err err = {0};
+	struct node_ref ref;
+	struct stat st;
+	int r = node_ref_get(req_fs(req), ino, &ref);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = set_attributes(&ref, h, attr, to_set, &st, &err);
+	if (r < 0)
+		fuse_reply_err(req, node_refuse(&ref, &err));
+	else
+		fuse_reply_attr(req, &st, node_attr_timeout(ref.node));
+	node_ref_put(&ref);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The message that starts a container, whole and mutilated; and messages with descriptors. Built
+ * with monitor/plan.c. Meant for the address sanitizer: each message lies in memory of its size. */
+#include "monitor/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cleanup.h"
+
+/* A failed plan_unpack() frees nothing, since the monitor then ends. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+enum { FILTER = 3 };
+
+/* A message under construction, aligned as a mapped one is. */
+struct message {
+	_Alignas(16) char bytes[1024];
+	size_t len;
+};
+
+static volatile size_t sink; /* so that the bytes are really read */
+
+static struct wire_start *header(struct message *m)
+{
+	return (struct wire_start *)m->bytes;
+}
+
+static struct wire_list append(struct message *m, const char *strings, uint32_t count)
+{
+	struct wire_list list = {.off = (uint32_t)m->len, .count = count};
+
+	for (uint32_t i = 0; i < count; i++) {
+		size_t n = strlen(strings) + 1;
+
+		memcpy(m->bytes + m->len, strings, n);
+		m->len += n;
+		strings += n;
+	}
+	return list;
+}
+
+static struct message valid(void)
+{
+	struct message m = {.len = sizeof(struct wire_start) + FILTER * sizeof(struct sock_filter)};
+	struct wire_start *h = header(&m);
+
+	*h = (struct wire_start){.magic = WIRE_MAGIC, .version = WIRE_VERSION, .n_attach = 2};
+	h->n_groups = 1;
+	h->filter_off = sizeof(*h);
+	h->filter_len = FILTER;
+	h->argv = append(&m, "sh\0-c\0", 3);
+	h->envp = append(&m, "A=1\0B=2", 2);
+	h->cwd = append(&m, "/srv", 1);
+	h->hostname = append(&m, "db", 1);
+	h->lower = append(&m, "/l", 1);
+	h->state = append(&m, "/s", 1);
+	h->run = append(&m, "/r", 1);
+	h->binds = append(&m, "/usr\0/opt", 2);
+	h->masked = append(&m, "/proc/kcore", 1);
+	h->readonly = append(&m, "", 0);
+	h->size = (uint32_t)m.len;
+	return m;
+}
+
+static void plan_drop(struct plan *p)
+{
+	free(p->argv);
+	free(p->envp);
+	free(p->binds);
+	free(p->masked);
+	free(p->readonly);
+}
+
+/* From a copy of exactly @len bytes, and every byte of the result is looked at. */
+static int unpack(const struct message *m, size_t len, struct ctn_err *err)
+{
+	ctn_autofree char *copy = malloc(len ? len : 1);
+	struct plan p = {0};
+	size_t sum = 0;
+	int r;
+
+	memcpy(copy, m->bytes, len);
+	r = plan_unpack(copy, len, &p, err);
+	if (r < 0) {
+		CHECK(!p.msg && !p.argv);
+		return r;
+	}
+	char **const lists[] = {p.argv, p.envp, p.binds, p.masked, p.readonly};
+	const char *const strings[] = {p.cwd, p.hostname, p.lower, p.state, p.run};
+
+	for (size_t i = 0; i < CTN_COUNT(lists); i++) {
+		for (char **s = lists[i]; *s; s++)
+			sum += strlen(*s);
+	}
+	for (size_t i = 0; i < CTN_COUNT(strings); i++)
+		sum += strlen(strings[i]);
+	for (uint32_t i = 0; i < p.msg->filter_len; i++)
+		sum += p.filter[i].code;
+	sink = sum;
+	plan_drop(&p);
+	return 0;
+}
+
+static void test_valid(void)
+{
+	struct message m = valid();
+	struct plan p = {0};
+
+	CHECK(unpack(&m, m.len, NULL) == 0);
+	CHECK(plan_unpack(m.bytes, m.len, &p, NULL) == 0);
+	CHECK_STR(p.argv[0], "sh");
+	CHECK_STR(p.argv[1], "-c");
+	CHECK_STR(p.argv[2], "");
+	CHECK(!p.argv[3]);
+	CHECK_STR(p.envp[1], "B=2");
+	CHECK_STR(p.cwd, "/srv");
+	CHECK_STR(p.hostname, "db");
+	CHECK_STR(p.lower, "/l");
+	CHECK_STR(p.state, "/s");
+	CHECK_STR(p.run, "/r");
+	CHECK_STR(p.binds[1], "/opt");
+	CHECK_STR(p.masked[0], "/proc/kcore");
+	CHECK(!p.readonly[0]);
+	CHECK((const char *)p.filter == m.bytes + sizeof(struct wire_start));
+	CHECK(p.msg == header(&m));
+	plan_drop(&p);
+}
+
+static void test_truncated(void)
+{
+	const struct message m = valid();
+
+	for (size_t len = 0; len < m.len; len++) {
+		struct message cut = m;
+
+		CHECK_ERR(unpack(&cut, len, &check_err), EBADMSG, "start message");
+		if (len < sizeof(struct wire_start))
+			continue;
+		header(&cut)->size = (uint32_t)len; /* a sender that says so */
+		CHECK_ERR(unpack(&cut, len, &check_err), EBADMSG, "start message");
+	}
+}
+
+/* Each 32-bit word of the header, with values at the edges: refused, or harmless. */
+static void test_words(void)
+{
+	const struct message m = valid();
+	const uint32_t edges[] = {0,
+				  1,
+				  2,
+				  3,
+				  64,
+				  65,
+				  4096,
+				  4097,
+				  UINT16_MAX,
+				  UINT16_MAX + 1,
+				  INT32_MAX,
+				  (uint32_t)INT32_MAX + 1,
+				  UINT32_MAX - 1,
+				  UINT32_MAX,
+				  sizeof(struct wire_start) - 1,
+				  sizeof(struct wire_start),
+				  sizeof(struct wire_start) + 4,
+				  (uint32_t)m.len - 1,
+				  (uint32_t)m.len,
+				  (uint32_t)m.len + 1};
+	unsigned fine = 0;
+
+	for (size_t at = 0; at < sizeof(struct wire_start); at += sizeof(uint32_t)) {
+		for (size_t i = 0; i < CTN_COUNT(edges); i++) {
+			struct message bad = m;
+			int r;
+
+			memcpy(bad.bytes + at, &edges[i], sizeof(edges[i]));
+			r = unpack(&bad, bad.len, &check_err);
+			CHECK(r == 0 || (r == -EBADMSG && strstr(check_err.text, "start message")));
+			fine += r == 0;
+		}
+	}
+	CHECK(fine > 1000); /* groups, ids, flags are numbers that anything may be */
+}
+
+/* Two words at once: an offset near the end with a count that does not fit, and the like. */
+static void test_pairs(void)
+{
+	const struct message m = valid();
+	const size_t first = offsetof(struct wire_start, filter_off);
+	unsigned random = 99;
+
+	for (int i = 0; i < 20000; i++) {
+		struct message bad = m;
+		int r;
+
+		for (int j = 0; j < 2; j++) {
+			uint32_t value;
+			size_t words = (sizeof(struct wire_start) - first) / sizeof(value);
+
+			random = random * 1664525u + 1013904223u;
+			value = random >> 8 & (random & 1 ? 7 : 1023);
+			memcpy(bad.bytes + first + (random >> 16) % words * sizeof(value), &value,
+			       sizeof(value));
+		}
+		r = unpack(&bad, bad.len, NULL);
+		CHECK(r == 0 || r == -EBADMSG);
+	}
+}
+
+static void test_named(void)
+{
+	const struct message m = valid();
+	struct message bad;
+
+#define REFUSED(change, sentence)                                                  \
+	do {                                                                       \
+		struct wire_start *h = header(&bad);                               \
+		bad = m;                                                           \
+		change;                                                            \
+		CHECK_ERR(unpack(&bad, bad.len, &check_err), EBADMSG, (sentence)); \
+	} while (0)
+
+	REFUSED(h->magic++, "not one of version");
+	REFUSED(h->version++, "not one of version");
+	REFUSED(h->version = 0, "not one of version");
+	REFUSED(h->size--, "count is out of range");
+	REFUSED(h->size++, "count is out of range");
+	REFUSED(h->n_groups = WIRE_GROUPS_MAX + 1, "count is out of range");
+	REFUSED(h->n_attach = WIRE_ATTACH_MAX + 1, "count is out of range");
+	REFUSED(h->filter_off++, "filter lies outside");
+	REFUSED(h->filter_off = (uint32_t)bad.len / 4 * 4 + 4, "filter lies outside");
+	REFUSED(h->filter_len = 60, "filter lies outside");
+	REFUSED(h->filter_len = UINT32_MAX / 8 + 1, "filter lies outside");
+	REFUSED(h->argv.count = 0, "no command");
+	REFUSED(h->argv.count = UINT32_MAX, "argv lies outside");
+	REFUSED(h->envp.off = UINT32_MAX, "envp lies outside");
+	REFUSED(h->envp.off = (uint32_t)bad.len, "envp is cut off");
+	REFUSED(h->masked.count = 2, "masked is cut off");
+	REFUSED(h->cwd.count = 0, "no cwd");
+	REFUSED(h->cwd.count = 2, "no cwd");
+	REFUSED(h->run.off = (uint32_t)bad.len, "run is cut off");
+#undef REFUSED
+	bad = m;
+	bad.bytes[bad.len - 1] = 'x';
+	CHECK_ERR(unpack(&bad, bad.len, &check_err), EBADMSG, "masked is cut off");
+}
+
+/* --- messages with descriptors --- */
+
+static int count_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 512; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static int pair[2];
+
+static void send_fds(size_t n, const char *data)
+{
+	int fds[64];
+
+	for (size_t i = 0; i < n; i++)
+		fds[i] = i % 2 ? 1 : pair[0];
+	CHECK(wire_send(pair[0], data, strlen(data), fds, n) == (ssize_t)strlen(data));
+}
+
+static void test_descriptors(void)
+{
+	int fds[WIRE_IO_FDS_MAX], before;
+	char data[16];
+	size_t n = 99;
+
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	before = count_fds();
+	for (size_t sent = 0; sent <= WIRE_IO_FDS_MAX; sent += 8) {
+		send_fds(sent, "hello");
+		CHECK(wire_receive(pair[1], data, sizeof(data), fds, WIRE_IO_FDS_MAX, &n) == 5);
+		CHECK(n == sent && memcmp(data, "hello", 5) == 0);
+		CHECK(count_fds() == before + (int)sent);
+		for (size_t i = 0; i < n; i++) {
+			CHECK(fcntl(fds[i], F_GETFD) == FD_CLOEXEC);
+			close(fds[i]);
+		}
+	}
+	CHECK(wire_send(pair[0], "x", 1, fds, WIRE_IO_FDS_MAX + 1) == -E2BIG);
+	CHECK(count_fds() == before);
+}
+
+static void test_too_many_descriptors(void)
+{
+	int fds[WIRE_IO_FDS_MAX] = {0}, before = count_fds();
+	char data[16];
+	size_t n = 99;
+
+	send_fds(5, "a");
+	CHECK(wire_receive(pair[1], data, sizeof(data), fds, 2, &n) == 1 && n == 2);
+	CHECK(count_fds() == before + 2);
+	close(fds[0]);
+	close(fds[1]);
+	send_fds(5, "b");
+	CHECK(wire_receive(pair[1], data, sizeof(data), NULL, 0, NULL) == 1);
+	CHECK(count_fds() == before);
+	send_fds(3, "longer than there is room for");
+	n = 99;
+	CHECK(wire_receive(pair[1], data, sizeof(data), fds, 3, &n) == -EMSGSIZE);
+	CHECK(count_fds() == before && n == 99 && fds[0] == -1 && fds[2] == -1);
+}
+
+/* More than fit into the receiver's room: sent past wire_send(), which does not. */
+static void test_cut_descriptors(void)
+{
+	enum { MANY = 40 };
+	union {
+		struct cmsghdr c;
+		char room[CMSG_SPACE(sizeof(int) * MANY)];
+	} control = {.c = {.cmsg_len = CMSG_LEN(sizeof(int) * MANY),
+			   .cmsg_level = SOL_SOCKET,
+			   .cmsg_type = SCM_RIGHTS}};
+	struct iovec iov = {.iov_base = "c", .iov_len = 1};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control.room)};
+	int fds[WIRE_IO_FDS_MAX] = {0}, before = count_fds();
+	size_t n = 99;
+	char data[16];
+
+	for (int i = 0; i < MANY; i++)
+		memcpy(CMSG_DATA(&control.c) + (size_t)i * sizeof(int), &pair[0], sizeof(int));
+	CHECK(sendmsg(pair[0], &msg, 0) == 1);
+	CHECK(wire_receive(pair[1], data, sizeof(data), fds, CTN_COUNT(fds), &n) == -EMSGSIZE);
+	CHECK(count_fds() == before && n == 99 && fds[0] == -1);
+}
+
+static void test_end(void)
+{
+	char data[4];
+
+	CHECK(fcntl(pair[1], F_SETFL, O_NONBLOCK) == 0);
+	CHECK(wire_receive(pair[1], data, sizeof(data), NULL, 0, NULL) == -EAGAIN);
+	close(pair[0]);
+	CHECK(wire_receive(pair[1], data, sizeof(data), NULL, 0, NULL) == 0);
+	CHECK(wire_send(pair[1], "x", 1, NULL, 0) == -EPIPE);
+	close(pair[1]);
+	CHECK(wire_receive(-1, data, sizeof(data), NULL, 0, NULL) == -EBADF);
+}
+
+static const struct check_test tests[] = {
+	{"a valid start message", test_valid},
+	{"cut anywhere", test_truncated},
+	{"every word of the header", test_words},
+	{"pairs of words", test_pairs},
+	{"what is said about it", test_named},
+	{"descriptors", test_descriptors},
+	{"too many descriptors", test_too_many_descriptors},
+	{"descriptors that were cut", test_cut_descriptors},
+	{"end of the connection", test_end},
+};
+
+int main(void)
+{
+	return check_run(tests, CTN_COUNT(tests));
+}
