@@ -171,14 +171,12 @@ static int make_all(struct cgroup_root *root, const char *path, struct ctn_err *
 	return 0;
 }
 
-int cgroup_root_open_texts(const char *mountinfo, const char *cgroups, const char *path,
-			   struct cgroup_root **ret, struct ctn_err *err)
+static int root_open_at(const char *mountinfo, const char *cgroups, const char *path,
+			struct cgroup_root **ret, struct ctn_err *err)
 {
 	struct cgroup_root *root = NULL;
-	int r = path ? path_check(path, err) : 0;
+	int r = root_new(mountinfo, cgroups, &root, err);
 
-	if (r == 0)
-		r = root_new(mountinfo, cgroups, &root, err);
 	if (r < 0)
 		return r;
 	r = make_all(root, path, err);
@@ -188,6 +186,20 @@ int cgroup_root_open_texts(const char *mountinfo, const char *cgroups, const cha
 	}
 	*ret = root;
 	return 0;
+}
+
+/* On v2 a login shell's group cannot have ours below it, since the shell is in it. The top can: it
+ * is where other programs without a service manager's help have theirs as well. */
+int cgroup_root_open_texts(const char *mountinfo, const char *cgroups, const char *path,
+			   struct cgroup_root **ret, struct ctn_err *err)
+{
+	int r = path ? path_check(path, err) : 0;
+
+	if (r == 0)
+		r = root_open_at(mountinfo, cgroups, path, ret, err);
+	if (r == -EBUSY && !path)
+		r = root_open_at(mountinfo, cgroups, "/ctnfs", ret, err);
+	return r;
 }
 
 int cgroup_root_open(const char *path, struct cgroup_root **ret, struct ctn_err *err)

@@ -32,10 +32,11 @@ struct cgroup_leaf; /* one container's directory in each; immutable while it exi
 /**
  * cgroup_root_open() - find the mounted hierarchies and make the server's directory in each.
  * @path: below the hierarchy's mount point, as in "/ctnfs"; NULL means "ctnfs" below this process's
- * own cgroup in each hierarchy (it may not be the root one, and its limits hold for us). Recorded
- * per hierarchy, so a server that is started again elsewhere can be given the old place: see
- * cgroup_root_describe(). Return: 0; -EOPNOTSUPP when no hierarchy is mounted; -errno. Thread:
- * main, once. Source: cgroups(7).
+ * own cgroup in each hierarchy (it may not be the root one, and its limits hold for us), or on v2,
+ * where other processes in it forbid that, "/ctnfs". Recorded per hierarchy, so a server that is
+ * started again elsewhere can be given the old place: see cgroup_root_describe(). Return: 0;
+ * -EOPNOTSUPP when no hierarchy is mounted; -EBUSY (v2: processes live in a directory on the way);
+ * -errno. Thread: main, once. Source: cgroups(7).
  */
 int cgroup_root_open(const char *path, struct cgroup_root **ret, struct ctn_err *err);
 

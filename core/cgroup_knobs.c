@@ -106,14 +106,28 @@ static int pids_max_read(const struct cgroup_leaf *leaf, FILE *out, struct ctn_e
 	return cgroup_number_read(leaf, K_PIDS_MAX, out, err);
 }
 
-/* Below present use is accepted, as the kernel does: nobody dies of it, and it stops a fork bomb.
- */
+/* The kernel would take less than there are: nobody dies of it, but nothing new can begin. Here
+ * that is refused, as with memory. */
+static int pids_check_use(const struct cgroup_leaf *leaf, uint64_t value, struct ctn_err *err)
+{
+	uint64_t use = 0;
+
+	if (cgroup_number_get(leaf, K_PIDS_CURRENT, &use, NULL) < 0 || use <= value)
+		return 0;
+	return ctn_fail(err, EBUSY,
+			"pids.max: it has %" PRIu64 " processes and threads, more than %" PRIu64
+			"; end some first",
+			use, value);
+}
+
 static int pids_max_write(const struct cgroup_leaf *leaf, const char *text, struct ctn_err *err)
 {
 	uint64_t value = 0;
 	int r = cgroup_number_parse(K_PIDS_MAX, text, 0, PIDS_LIMIT, true,
 				    "a number from 0 to 4194304, or max", &value, err);
 
+	if (r == 0)
+		r = pids_check_use(leaf, value, err);
 	if (r == 0)
 		r = cgroup_finish(cgroup_number_set(leaf, K_PIDS_MAX, value, "max", err),
 				  value == CTN_MAX, K_PIDS_MAX, err);

@@ -49,7 +49,6 @@ void container_view_get(struct container *c, struct container_view *ret)
 		.has_exit = c->has_exit && !c->running,
 		.exit_unknown = c->exit.unknown,
 		.exit_code = c->exit.code,
-		.oom_killed = c->exit.oom_killed && !c->running,
 		.restarts = c->restarts,
 		.log_dropped = c->log_dropped,
 		.uid_base = c->uid_base,
@@ -57,6 +56,21 @@ void container_view_get(struct container *c, struct container_view *ret)
 	};
 	pthread_mutex_unlock(&c->lock);
 	memcpy(ret->id, c->id, sizeof(ret->id));
+}
+
+bool container_oom_killed(struct container *c)
+{
+	uint64_t kills = 0, base;
+	bool killed, runs;
+
+	pthread_mutex_lock(&c->lock);
+	runs = c->running;
+	killed = c->exit.oom_killed;
+	base = c->oom_base;
+	pthread_mutex_unlock(&c->lock);
+	if (!runs)
+		return killed;
+	return cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0 && kills > base;
 }
 
 void container_view_put(struct container_view *view)

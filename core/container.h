@@ -56,7 +56,6 @@ struct container_view {
 	uint64_t created, started, finished, changed, moved;
 	bool has_exit, exit_unknown;
 	int exit_code;
-	bool oom_killed;
 	uint64_t restarts, log_dropped;
 	uid_t uid_base;
 	bool monitored; /* a monitor of ours lives beside it */
@@ -72,6 +71,10 @@ uint32_t container_serial(
 struct container *container_find(struct engine *e, const char *name);
 struct container *container_find_serial(struct engine *e, uint32_t serial);
 void container_put(struct container *c); /* NULL is fine */
+
+/** container_oom_killed() - whether the OOM killer has ended a process of it in its present or last
+ * run. */
+bool container_oom_killed(struct container *c);
 
 /** container_list() - references to all, ascending by name; free each with container_put(), and the
  * array. -ENOMEM. */

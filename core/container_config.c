@@ -44,9 +44,12 @@ static int apply_hostname(struct container *c, const struct spec *spec, struct c
 
 static int apply_log_max(struct container *c, const struct spec *spec, struct ctn_err *err)
 {
-	(void)err;
-	life_send(c, WIRE_MSG_LOG_MAX, spec->log_max);
-	return 0;
+	int r = container_log_keep_start(
+		c, err); /* a larger bound does not bring back what was dropped */
+
+	if (r == 0)
+		life_send(c, WIRE_MSG_LOG_MAX, spec->log_max);
+	return r;
 }
 
 static const struct {
@@ -302,7 +305,7 @@ static int set_freeze(struct container *c, const char *text, struct ctn_err *err
 	if (r < 0)
 		return r;
 	r = freeze ? life_pause(c, NULL, err) : life_resume(c, NULL, err);
-	return r < 0 ? r : 0;
+	return r == -ESRCH && !freeze ? 0 : r; /* what does not run is not frozen */
 }
 
 int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,

@@ -67,6 +67,26 @@ ssize_t container_log_read(struct container *c, uint64_t pos, void *buf, size_t 
 	return n < 0 ? ctn_fail_errno(err, "read the log") : n;
 }
 
+static int set_start(struct container *c, uint64_t start, struct ctn_err *err)
+{
+	int r = state_save_log_start(c->dirfd, start, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	c->log_start = start;
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
+int container_log_keep_start(struct container *c, struct ctn_err *err)
+{
+	struct log_range range;
+	int r = log_open_range(c, O_RDONLY, NULL, &range, err);
+
+	return r < 0 ? r : set_start(c, range.start, err);
+}
+
 int container_log_clear(struct container *c, struct ctn_err *err)
 {
 	ctn_autoclose int fd = -1;
@@ -77,11 +97,8 @@ int container_log_clear(struct container *c, struct ctn_err *err)
 	pthread_mutex_lock(&c->edit);
 	r = log_open_range(c, O_RDWR, &fd, &range, err);
 	if (r == 0)
-		r = state_save_log_start(c->dirfd, range.end, err);
+		r = set_start(c, range.end, err);
 	if (r == 0) {
-		pthread_mutex_lock(&c->lock);
-		c->log_start = range.end;
-		pthread_mutex_unlock(&c->lock);
 		hole = range.end / LOG_BLOCK * LOG_BLOCK;
 		if (fd >= 0 &&
 		    hole > 0) /* gives the space back; what is shown does not depend on it */

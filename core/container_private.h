@@ -44,8 +44,9 @@ struct container {
 	int dirfd, run_dirfd;
 	struct cgroup_leaf *cgroup;
 
-	unsigned refs; /* atomic */
-	bool ready;    /* under the registry's lock: made completely, so that it can be found */
+	char name[SPEC_NAME_MAX + 1]; /* under the registry's lock; what @spec says is under ours */
+	unsigned refs;		      /* atomic */
+	bool ready; /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
 	struct error_ring errors;
 
@@ -59,7 +60,10 @@ struct container {
 	int sock;		  /* to the monitor, or -1 */
 	bool monitor_is_child;	  /* spawned by this process: reap it */
 	int timer;		  /* of a stop, or -1 */
-	bool killed;		  /* that stop has already sent SIGKILL */
+	uint64_t run_since;	  /* life_clock() when it began to run; 0: before this server */
+	uint64_t stop_until;	  /* life_clock() at which a stop loses its patience */
+	bool stop_at_birth;	  /* asked for while it was STARTING */
+	bool term_sent, killed;	  /* what that stop has sent */
 	struct ctn_err start_err; /* what the monitor said about a start that failed */
 	bool restart;		  /* start again when it has ended */
 	char *skeleton;		  /* lower layer under the present run */
@@ -123,6 +127,11 @@ struct users_ids;
 int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
 		   struct ctn_err *err);
 
+/* container_log.c */
+/** container_log_keep_start() - from now on nothing before what is the start now. With c->edit
+ * held. */
+int container_log_keep_start(struct container *c, struct ctn_err *err);
+
 /* loop.c */
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);
 void *loop_run(void *engine);
@@ -142,6 +151,9 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
  * for its end. */
 bool life_remonitor(struct container *c, const struct wire_status *status);
 void life_finish(struct container *c, int code, bool unknown, uint64_t finished);
+
+/* life_stop.c */
+uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
 
 /* launch.c */
 int launch(struct container *c, struct spec *spec, struct ctn_err *err);

@@ -278,20 +278,20 @@ static void print_counts(struct engine *e, FILE *out)
 
 int engine_print_status(struct engine *e, FILE *out, struct ctn_err *err)
 {
-	const char *sep = "\t";
+	const char *sep = "";
 
 	(void)err;
 	fprintf(out, "State:\t%s\nRun:\t%s\nSkeleton:\t%s/%s\n", e->state_path, e->run_path,
 		e->state_path, e->skeleton);
-	fprintf(out, "Cgroup:\tv%d\nControllers:", cgroup_root_version(e->cgroup));
+	fprintf(out, "Cgroup:\tv%d\nControllers:\t", cgroup_root_version(e->cgroup));
 	for (int i = 0; i < CG_CONTROLLERS; i++) {
 		if (cgroup_root_has(e->cgroup, (enum cgroup_controller)i)) {
 			fprintf(out, "%s%s", sep, cgroup_controller_names[i]);
 			sep = " ";
 		}
 	}
-	fputs("\nMissing:", out);
-	sep = "\t";
+	fputs("\nMissing:\t", out);
+	sep = "";
 	for (int i = 0; i < CG_CONTROLLERS; i++) {
 		if (!cgroup_root_has(e->cgroup, (enum cgroup_controller)i)) {
 			fprintf(out, "%s%s", sep, cgroup_controller_names[i]);

@@ -3,17 +3,41 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A sentence is one line on a terminal, whatever a user or a container put into the names in it. */
-static void make_printable(char *s)
+/* How many bytes of @s make one well-formed UTF-8 character; 0: none do. */
+static size_t utf8_len(const unsigned char *s)
 {
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+	size_t n = s[0] < 0x80			 ? 1
+		   : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+		   : (s[0] & 0xf0) == 0xe0	 ? 3
+						 : 0;
 
-		if (c < 0x20 || c == 0x7f)
-			*s = '?';
+	if (s[0] >= 0xf0 && s[0] < 0xf5)
+		n = 4;
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80) /* the terminator, too */
+			return 0;
+	}
+	return n;
+}
+
+/* A sentence is one line on a terminal, whatever a user or a container put into the names in it. */
+static void make_printable(char *text)
+{
+	unsigned char *s = (unsigned char *)text;
+
+	while (*s) {
+		size_t n = utf8_len(s);
+		bool control = *s < 0x20 || *s == 0x7f || (n == 2 && s[0] == 0xc2 && s[1] < 0xa0);
+
+		if (n == 0 || control) {
+			memset(s, '?', n ?: 1);
+			n = n ?: 1;
+		}
+		s += n;
 	}
 }
 

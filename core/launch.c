@@ -323,13 +323,27 @@ static int launch_sockets(struct container *c, int message, const int *attach, s
 	return r;
 }
 
+/* A process that is moved into a cgroup is not counted against pids.max, only one that is born
+ * there. */
+static int check_pids(const struct spec *spec, struct ctn_err *err)
+{
+	for (size_t i = 0; i < spec->cgroup.len; i++) {
+		if (strcmp(spec->cgroup.items[i], "pids.max 0") == 0)
+			return ctn_fail(err, EAGAIN,
+					"pids.max is 0: it may have no process at all; raise it");
+	}
+	return 0;
+}
+
 int launch(struct container *c, struct spec *spec, struct ctn_err *err)
 {
 	int attach[CG_CONTROLLERS] = {-1}, into = cgroup_leaf_dirfd(c->cgroup), n = 0;
 	ctn_autoclose int message = -1;
 	struct packer p = {0};
-	int r = own_layer(c, spec, err);
+	int r = check_pids(spec, err);
 
+	if (r == 0)
+		r = own_layer(c, spec, err);
 	if (r == 0 && into < 0)
 		r = n = cgroup_leaf_attach_fds(c->cgroup, attach, err);
 	if (into >= 0) {

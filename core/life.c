@@ -1,36 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs. A transition marks the state under the container's lock, does its work outside, and
- * marks again; whoever waits is called with no lock held. */
+/* The verbs but for those that end it (life_stop.c). A transition marks the state under the
+ * container's lock, does its work outside, and marks again; whoever waits is called with no lock
+ * held. */
 #include "life.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/timerfd.h>
 #include <time.h>
 
-#include "cleanup.h"
 #include "life_private.h"
-#include "procfs.h"
 
-enum {
-	KILL_SECS = 10,	  /* after SIGKILL: longer than this, and a process hangs in the kernel */
-	FREEZE_MS = 1000, /* for the freezer to reach all tasks */
-	UNBORN_MS = 2000, /* to end a stage that has not become the program yet */
-};
-
-/* Under c->lock. */
-static void timer_set(struct container *c, unsigned secs)
-{
-	struct itimerspec when = {.it_value = {.tv_sec = secs, .tv_nsec = secs ? 0 : 1}};
-
-	if (c->timer < 0) {
-		c->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-		if (c->timer >= 0)
-			(void)loop_add(c->engine, c, c->timer, EVENT_TIMER);
-	}
-	if (c->timer >= 0)
-		(void)timerfd_settime(c->timer, 0, &when, NULL);
-}
+enum { FREEZE_MS = 1000 }; /* for the freezer to reach all tasks */
 
 /* Under c->lock. Return: 0: go on, in state STARTING; LIFE_DONE + 1 … as life_start() otherwise. */
 static int start_mark(struct container *c, struct life_waiter *w, bool *ret_go, struct ctn_err *err)
@@ -76,154 +55,6 @@ int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err)
 	r = w && !waiter_take_back(c, w) ? LIFE_PENDING : r;
 	waiters_call(c, GOAL_RUNNING, -why.code, &why);
 	return r;
-}
-
-/* --- stop and kill --- */
-
-/* The kernel discards a signal to a pid namespace's first process that has not asked for it. */
-static bool takes_term(const struct container *c, const struct pidref *init)
-{
-	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
-	struct procfs_status status;
-
-	if (spec_ns_is_host(c->running, NS_PID) || c->running->init)
-		return true;
-	return procfs_read_status(init->procfd, &status, NULL) == 0 &&
-	       ((status.caught | status.blocked) & term);
-}
-
-/* Under c->lock, in state STOPPING: arm or shorten the patience that is left. */
-static void stop_patience(struct container *c, unsigned secs)
-{
-	struct itimerspec left = {0};
-
-	if (c->timer >= 0 && timerfd_gettime(c->timer, &left) == 0 && left.it_value.tv_sec > 0 &&
-	    left.it_value.tv_sec < (time_t)secs)
-		return;
-	timer_set(c, secs);
-}
-
-/* Under c->lock, with a program running: the signal to send now. */
-static int stop_mark(struct container *c, unsigned secs, bool *ret_thaw)
-{
-	*ret_thaw = c->state == CTN_PAUSED;
-	if (c->state != CTN_STOPPING)
-		life_set_state(c, CTN_STOPPING);
-	if (c->killed)
-		return SIGKILL;
-	if (secs > 0 && takes_term(c, c->init)) {
-		stop_patience(c, secs);
-		return SIGTERM;
-	}
-	c->killed = true;
-	timer_set(c, KILL_SECS);
-	return SIGKILL;
-}
-
-/* A start that is under way: its first process ends, the monitor reports that, and the state goes
- * back. */
-static int stop_unborn(struct container *c, struct ctn_err *err)
-{
-	return cgroup_leaf_kill(c->cgroup, UNBORN_MS, err);
-}
-
-static int stop_begin(struct container *c, unsigned secs, bool restart, struct life_waiter *w,
-		      struct ctn_err *err)
-{
-	struct pidref *init = NULL;
-	bool thaw = false, unborn;
-	int sig = 0, r;
-
-	pthread_mutex_lock(&c->lock);
-	if (!container_is_up(c)) {
-		pthread_mutex_unlock(&c->lock);
-		return LIFE_DONE;
-	}
-	c->restart = restart;
-	unborn = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
-	if (!unborn) {
-		sig = stop_mark(c, secs, &thaw);
-		init = pidref_get(c->init);
-	}
-	r = waiter_queue(c, w, restart ? GOAL_RUNNING : GOAL_STOPPED);
-	pthread_mutex_unlock(&c->lock);
-	engine_tell(c);
-	if (unborn && stop_unborn(c, err) < 0 && (!w || waiter_take_back(c, w)))
-		return -err->code;
-	if (init)
-		(void)pidref_kill(init, sig, NULL); /* gone already: its end is on the way */
-	if (thaw)
-		(void)cgroup_leaf_freeze(
-			c->cgroup, false,
-			NULL); /* after the signal, so that it is the first it sees */
-	pidref_put(init);
-	return r;
-}
-
-int life_stop(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err)
-{
-	return stop_begin(c, secs, false, w, err);
-}
-
-int life_kill(struct container *c, int sig, struct life_waiter *w, struct ctn_err *err)
-{
-	struct pidref *init;
-	int r;
-
-	if (sig == SIGKILL)
-		return stop_begin(c, 0, false, w, err);
-	pthread_mutex_lock(&c->lock);
-	init = pidref_get(c->init);
-	pthread_mutex_unlock(&c->lock);
-	if (!init)
-		return ctn_fail(err, ESRCH,
-				"it does not run; there is nothing to send a signal to");
-	r = pidref_kill(init, sig, err);
-	pidref_put(init);
-	return r;
-}
-
-int life_restart(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err)
-{
-	enum ctn_state state;
-
-	pthread_mutex_lock(&c->lock);
-	state = c->state;
-	pthread_mutex_unlock(&c->lock);
-	if (state == CTN_STOPPING)
-		return ctn_fail(err, EBUSY, "it is stopping; cat wait, then start it");
-	if (state == CTN_RUNNING || state == CTN_PAUSED)
-		return stop_begin(c, secs, true, w, err);
-	return life_start(c, w, err);
-}
-
-void life_on_timer(struct container *c)
-{
-	struct pidref *init = NULL;
-	struct ctn_err err = {0};
-	bool late = false;
-	uint64_t ticks;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->timer >= 0 && read(c->timer, &ticks, sizeof(ticks)) == sizeof(ticks) &&
-	    c->state == CTN_STOPPING) {
-		late = c->killed;
-		c->killed = true;
-		init = pidref_get(c->init);
-		if (!late)
-			timer_set(c, KILL_SECS);
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (init)
-		(void)pidref_kill(init, SIGKILL, NULL);
-	pidref_put(init);
-	if (late) {
-		ctn_fail(&err, ETIMEDOUT,
-			 "it was killed %d seconds ago and has not ended: a process hangs in the "
-			 "kernel (state D in ps)",
-			 KILL_SECS);
-		waiters_call(c, GOAL_STOPPED, -err.code, &err);
-	}
 }
 
 /* --- pause and resume --- */

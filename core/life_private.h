@@ -28,4 +28,8 @@ void life_set_state(struct container *c, enum ctn_state state);
 int start_go(struct container *c, struct ctn_err *err);
 void start_undo(struct container *c);
 
+/** life_birth() - it has just begun to run, and its starters know: has somebody asked meanwhile
+ * that it stop? */
+void life_birth(struct container *c);
+
 #endif

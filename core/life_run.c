@@ -40,7 +40,7 @@ void start_undo(struct container *c)
 		c->state = c->rest;
 	else if (c->state == CTN_RESTARTING)
 		life_set_state(c, CTN_EXITED);
-	c->restart = false;
+	c->restart = c->stop_at_birth = false;
 	spec_put(c->running);
 	c->running = NULL;
 	pthread_mutex_unlock(&c->lock);
@@ -109,7 +109,8 @@ static void mark_running(struct container *c)
 	life_set_state(c, CTN_RUNNING);
 	spec_put(c->running);
 	c->running = spec_get(c->spec);
-	c->killed = false;
+	c->term_sent = c->killed = false;
+	c->run_since = life_clock();
 	e.started = c->started;
 	c->exit = e;
 	pthread_mutex_unlock(&c->lock);
@@ -135,6 +136,7 @@ static void on_status(struct container *c, const struct wire_status *status, int
 	mark_running(c);
 	waiters_call(c, GOAL_RUNNING, 0, NULL);
 	engine_tell(c);
+	life_birth(c);
 }
 
 /* The monitor says that it could not be started. Acted on when it has ended, or the next start
@@ -242,7 +244,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	c->exit = e;
 	c->has_exit = true;
 	c->finished = finished;
-	c->restart = false;
+	c->restart = c->stop_at_birth = false;
 	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
 	pthread_mutex_unlock(&c->lock);
 	waiters_call(c, GOAL_EXITED, 0, NULL);

@@ -41,8 +41,7 @@ uint32_t container_serial(const struct container *c)
 	return c->serial;
 }
 
-/* Where @name is or would be. Under the registry's lock, as c->spec->name of a registered container
- * changes only under it. */
+/* Where @name is or would be. Under the registry's lock. */
 static size_t name_slot(const struct engine *e, const char *name, bool *ret_found)
 {
 	size_t low = 0, high = e->n;
@@ -50,7 +49,7 @@ static size_t name_slot(const struct engine *e, const char *name, bool *ret_foun
 	*ret_found = false;
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int order = strcmp(name, e->by_name[mid]->spec->name);
+		int order = strcmp(name, e->by_name[mid]->name);
 
 		if (order == 0) {
 			*ret_found = true;
@@ -153,6 +152,7 @@ static struct container *container_alloc(struct engine *e, struct spec *spec)
 	c->refs = 1;
 	c->dirfd = c->run_dirfd = c->sock = c->timer = -1;
 	c->spec = spec_get(spec);
+	snprintf(c->name, sizeof(c->name), "%s", spec->name);
 	c->waiters.prev = c->waiters.next = &c->waiters;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->edit, NULL);
@@ -205,7 +205,7 @@ void registry_drop(struct container *c)
 	size_t at;
 
 	pthread_rwlock_wrlock(&e->lock);
-	at = name_slot(e, c->spec->name, &found);
+	at = name_slot(e, c->name, &found);
 	if (found && e->by_name[at] == c) {
 		slot_remove(e->by_name, e->n, at);
 		slot_remove(e->by_serial, e->n, serial_slot(e, c->serial));
@@ -229,12 +229,13 @@ int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *e
 	pthread_rwlock_wrlock(&e->lock);
 	at = name_slot(e, renamed->name, &taken);
 	if (!taken) {
-		size_t from = name_slot(e, c->spec->name, &found);
+		size_t from = name_slot(e, c->name, &found);
 
 		slot_remove(e->by_name, e->n, from);
 		if (from < at)
 			at--;
 		slot_insert(e->by_name, e->n - 1, at, c);
+		snprintf(c->name, sizeof(c->name), "%s", renamed->name);
 		pthread_mutex_lock(&c->lock);
 		old = c->spec;
 		c->spec = spec_get(renamed);

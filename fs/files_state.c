@@ -137,7 +137,7 @@ static void print_cmd(const struct node_ref *ref, const struct container_view *v
 }
 
 /* Which runs, ended, when, how. */
-static void print_life(const struct container_view *view, FILE *out)
+static void print_life(struct container *c, const struct container_view *view, FILE *out)
 {
 	fprintf(out, "Name:\t%s\nId:\t%s\nState:\t%s\nPid:\t", view->spec->name, view->id,
 		ctn_state_name(view->state));
@@ -152,7 +152,7 @@ static void print_life(const struct container_view *view, FILE *out)
 	print_exit(view, out);
 	/* 0: nobody was there to see it, and 255 stands for that. */
 	fprintf(out, "\nExitSeen:\t%s", !view->has_exit ? "" : view->exit_unknown ? "0" : "1");
-	fprintf(out, "\nOomKilled:\t%d\nRestarts:\t%" PRIu64 "\n", view->oom_killed,
+	fprintf(out, "\nOomKilled:\t%d\nRestarts:\t%" PRIu64 "\n", container_oom_killed(c),
 		view->restarts);
 }
 
@@ -162,7 +162,7 @@ int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 
 	(void)err;
 	container_view_get(ref->c, &view);
-	print_life(&view, out);
+	print_life(ref->c, &view, out);
 	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", view.log_dropped);
 	print_pending_count(ref, out);
 	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\nCmd:\t", view.uid_base, view.monitored);

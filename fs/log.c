@@ -15,8 +15,7 @@ struct log_base {
 	struct log_base *next;
 	uint32_t serial;
 	unsigned opened;
-	uint64_t base;	/* position in the log */
-	uint64_t epoch; /* another one for each truncation */
+	uint64_t base; /* position in the log */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -33,19 +32,14 @@ static struct log_base **find(uint32_t serial)
 }
 
 /* Where offset 0 is, given what is kept now. */
-static uint64_t base_of(const struct node_ref *ref, const struct log_range *range,
-			uint64_t *ret_epoch)
+static uint64_t base_of(const struct node_ref *ref, const struct log_range *range)
 {
 	const struct log_base *b;
-	uint64_t base = range->start;
+	uint64_t base;
 
-	*ret_epoch = 0;
 	pthread_mutex_lock(&lock);
 	b = *find(container_serial(ref->c));
-	if (b) {
-		base = b->base;
-		*ret_epoch = b->epoch;
-	}
+	base = b ? b->base : range->start;
 	pthread_mutex_unlock(&lock);
 	return base;
 }
@@ -93,13 +87,13 @@ void log_closed(const struct node_ref *ref)
 
 /* Its present length, and where its offset 0 is. */
 static int measure(const struct node_ref *ref, struct log_range *ret_range, uint64_t *ret_base,
-		   uint64_t *ret_size, uint64_t *ret_epoch, struct ctn_err *err)
+		   uint64_t *ret_size, struct ctn_err *err)
 {
 	int r = container_log_range(ref->c, ret_range, err);
 
 	if (r < 0)
 		return r;
-	*ret_base = base_of(ref, ret_range, ret_epoch);
+	*ret_base = base_of(ref, ret_range);
 	*ret_size = ret_range->end > *ret_base ? ret_range->end - *ret_base : 0;
 	return 0;
 }
@@ -108,8 +102,8 @@ int log_size(const struct node_ref *ref, uint64_t *ret_size, uint64_t *ret_mtime
 	     struct ctn_err *err)
 {
 	struct log_range range;
-	uint64_t base, epoch;
-	int r = measure(ref, &range, &base, ret_size, &epoch, err);
+	uint64_t base;
+	int r = measure(ref, &range, &base, ret_size, err);
 
 	if (r == 0)
 		*ret_mtime = range.mtime;
@@ -143,30 +137,27 @@ static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, s
  * behind the positions. Any other offset means what it always did. Under h->lock. */
 ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn_err *err)
 {
-	uint64_t base, length, epoch, pos;
+	uint64_t base, length, pos;
 	struct log_range range;
 	ssize_t n;
-	int r = measure(&h->ref, &range, &base, &length, &epoch, err);
+	int r = measure(&h->ref, &range, &base, &length, err);
 
 	if (r < 0)
 		return r;
-	pos = base + (uint64_t)off;
-	if (off && (uint64_t)off == h->log_next && epoch == h->log_epoch)
-		pos = h->log_pos;
+	pos = off && (uint64_t)off == h->log_next ? h->log_pos : base + (uint64_t)off;
 	n = read_kept(&h->ref, &pos, buf, size, err);
 	if (n < 0)
 		return n;
 	h->log_next = (uint64_t)off + (uint64_t)n;
 	h->log_pos = pos + (uint64_t)n;
-	h->log_epoch = epoch;
 	return n;
 }
 
 off_t log_seek(const struct node_ref *ref, off_t off, int whence)
 {
-	uint64_t base, length, epoch, first;
+	uint64_t base, length, first;
 	struct log_range range;
-	int r = measure(ref, &range, &base, &length, &epoch, NULL);
+	int r = measure(ref, &range, &base, &length, NULL);
 
 	if (r < 0)
 		return r;
@@ -181,7 +172,9 @@ off_t log_seek(const struct node_ref *ref, off_t off, int whence)
 	return (uint64_t)off < first ? off : (off_t)length;
 }
 
-int log_truncate(const struct node_ref *ref, struct ctn_err *err)
+/* Others who have it open keep their offsets: what was before is dropped for them, as by the bound.
+ * A follower loses nothing of what comes after so, whenever it looks. */
+int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err)
 {
 	struct log_range range;
 	struct log_base *b;
@@ -193,10 +186,8 @@ int log_truncate(const struct node_ref *ref, struct ctn_err *err)
 		return r;
 	pthread_mutex_lock(&lock);
 	b = *find(container_serial(ref->c));
-	if (b) {
+	if (b && opened && b->opened == 1)
 		b->base = range.start;
-		b->epoch++;
-	}
 	pthread_mutex_unlock(&lock);
 	return 0;
 }

@@ -99,6 +99,22 @@ int mount_attach(struct mount *m, const char *source, bool others, struct ctn_er
 	return 0;
 }
 
+/* Mounts of other servers in this namespace: where the host's mounts are private, we would keep
+ * them alive after they are unmounted there, and their servers with them. */
+static void hide_others(void)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent *entry;
+
+	if (!f)
+		return;
+	while ((entry = getmntent(f))) {
+		if (strcmp(entry->mnt_type, FS_TYPE) == 0)
+			(void)umount2(entry->mnt_dir, MNT_DETACH); /* under another mount: stays */
+	}
+	endmntent(f);
+}
+
 int mount_hide(const struct mount *m, struct ctn_err *err)
 {
 	if (unshare(CLONE_NEWNS) < 0)
@@ -108,6 +124,7 @@ int mount_hide(const struct mount *m, struct ctn_err *err)
 		return ctn_fail_errno(err, "make the server's mounts private");
 	if (umount2(m->path, MNT_DETACH) < 0)
 		return ctn_fail_errno(err, "hide the server's own mount from it");
+	hide_others();
 	return 0;
 }
 

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "../core/cleanup.h"
 #include "ops.h"
@@ -18,17 +17,9 @@ static const uint64_t ns_per_sec = 1000000000;
 
 static _Atomic uint64_t root_touched; /* nanoseconds since the epoch, 0: not since the mount */
 
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * ns_per_sec + (uint64_t)t.tv_nsec;
-}
-
 void node_root_touch(void)
 {
-	root_touched = now();
+	root_touched = mtime_now();
 }
 
 /* --- identity --- */
@@ -140,8 +131,6 @@ static uint64_t root_mtime(const struct node_ref *ref)
 {
 	uint64_t touched = root_touched;
 
-	if (!S_ISDIR(ref->node->mode) && !(ref->node->flags & N_CONST))
-		return now();
 	return S_ISDIR(ref->node->mode) && touched > ref->fs->mounted ? touched : ref->fs->mounted;
 }
 
@@ -155,10 +144,8 @@ static uint64_t container_mtime(const struct node_ref *ref)
 		mtime = view.created;
 	else if (ref->node->flags & N_CONFIG)
 		mtime = view.changed;
-	else if (ref->node->flags & N_STATE || S_ISDIR(ref->node->mode))
-		mtime = view.moved; /* entries come and go with the program */
 	else
-		mtime = now();
+		mtime = view.moved; /* a directory's entries come and go with the program */
 	container_view_put(&view);
 	return mtime;
 }
@@ -233,6 +220,8 @@ int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err)
 		if (r < 0 && S_ISLNK(st.st_mode))
 			return r;
 		set_size(&st, len);
+		if (text && !(ref->node->flags & (N_CONFIG | N_STATE | N_CONST)))
+			set_times(&st, mtime_of_content(ref, text, len));
 	}
 	*ret = st;
 	return 0;

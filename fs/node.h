@@ -40,7 +40,8 @@ enum node_flags {
 	N_UNLISTED = 1 << 5, /* can be looked up, is not listed */
 	N_MULTI = 1 << 6,    /* a list: one entry a line (container_store() with the field @arg) */
 	N_CONFIG = 1 << 7,   /* mtime: last change of configuration */
-	N_STATE = 1 << 8,    /* mtime: last change of state; neither: now */
+	N_STATE = 1 << 8,    /* mtime: last change of state; neither: of the
+				content, as far as anybody has looked */
 	N_CONST = 1 << 9,    /* never changes while mounted */
 	N_LOG = 1 << 10,     /* offsets are positions in the log (log.c of fs/) */
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
@@ -154,8 +155,8 @@ struct opened {
  * @snapshot: what reads return: rendered by a read at offset @base (0, or where the last write on
  * it ended).
  * @result: the snapshot is a write's own result, which is not rendered again.
- * @log_next, @log_pos, @log_epoch: log.c's; the offset at which a sequential reader goes on, and
- * what position in the log that is.
+ * @log_next, @log_pos: log.c's; the offset at which a sequential reader goes on, and what position
+ * in the log that is.
  * @writer: the write engine's part (write.c), made at the first write or truncation.
  */
 struct handle {
@@ -168,7 +169,7 @@ struct handle {
 	size_t snapshot_len;
 	uint64_t base;
 	bool result;
-	uint64_t log_next, log_pos, log_epoch;
+	uint64_t log_next, log_pos;
 	struct writer *writer;
 };
 
@@ -230,12 +231,12 @@ void watch_forget(struct handle *h);
 int log_opened(const struct node_ref *ref);
 void log_closed(const struct node_ref *ref);
 /** log_size() - st_size and mtime for getattr. log_read() - as container_log_read() in the file's
- * offsets. log_seek() - SEEK_DATA, SEEK_HOLE. log_truncate() - empty it: offset 0 is the present
- * end from now on. */
+ * offsets, under h->lock. log_seek() - SEEK_DATA, SEEK_HOLE. log_truncate() - empty it; @opened: by
+ * a descriptor on it. Unless others have it open, offset 0 is the present end from now on. */
 int log_size(const struct node_ref *ref, uint64_t *ret_size, uint64_t *ret_mtime,
 	     struct ctn_err *err);
 ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn_err *err);
 off_t log_seek(const struct node_ref *ref, off_t off, int whence);
-int log_truncate(const struct node_ref *ref, struct ctn_err *err);
+int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err);
 
 #endif

@@ -8,6 +8,12 @@
 /** node_root_touch() - a container was made, removed or renamed: the root directory's mtime. */
 void node_root_touch(void);
 
+/** mtime_of_content() - when the content of a file became @text, as far as anybody has looked.
+ * mtime_forget() - the container is gone. mtime_now() - nanoseconds since the epoch. */
+uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t len);
+void mtime_forget(uint32_t serial);
+uint64_t mtime_now(void);
+
 /** node_ino_of() - st_ino of a row beside or below @ref's, for listings. */
 fuse_ino_t node_ino_of(const struct node_ref *ref, const struct node *node, uint32_t extra);
 

@@ -203,6 +203,17 @@ static void refuse_container(fuse_req_t req, const char *name, const struct ctn_
 	fuse_reply_err(req, err->code);
 }
 
+static int remove_container(struct fs *fs, const char *name, struct ctn_err *err)
+{
+	struct container *c = container_find(fs->engine, name);
+	int r = container_remove(fs->engine, name, err);
+
+	if (r == 0 && c)
+		mtime_forget(container_serial(c));
+	container_put(c);
+	return r;
+}
+
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ctn_err err = {0};
@@ -212,7 +223,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 			  "a container's directories stay; rmdir of its own removes it");
 		return;
 	}
-	if (container_remove(req_fs(req)->engine, name, &err) < 0) {
+	if (remove_container(req_fs(req), name, &err) < 0) {
 		refuse_container(req, name, &err);
 		return;
 	}

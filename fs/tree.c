@@ -88,7 +88,7 @@ static const struct node nodes[] = {
 	LINK(   "root",         N_RUNNING | N_STATE,             show_proc_link, "/root",     "while it runs: to its root directory as it sees it"),
 	LINK(   "layer",        N_CONST,                         show_layer_link, NULL,       "to its own writable layer: all that it has changed"),
 	DIR_ROW("procs",        0,                                                            "its processes, by their own pids"),
-	LINK(   "procs/*",      N_OWN,                           show_own_link, NULL,         "to /proc/PID of that process on the host"),
+	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
 	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
 	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 };

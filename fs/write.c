@@ -352,7 +352,7 @@ int write_truncate(const struct node_ref *ref, struct handle *h, struct ctn_err 
 	const struct node *node = ref->node;
 
 	if (node->flags & N_LOG)
-		return log_truncate(ref, err);
+		return log_truncate(ref, h, err);
 	if (!ref->c || (!node->store && !(node->flags & N_MULTI)))
 		return ctn_fail(err, EPERM, "%s can only be read", node->path);
 	if (node->flags & N_MULTI)

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that end a container. */
+#include <errno.h>
+#include <signal.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "life_private.h"
+#include "procfs.h"
+
+enum {
+	UNBORN_MS = 2000, /* to end a stage that has not become the program yet */
+};
+
+static const uint64_t second = 1000000000;
+static const uint64_t kill_ns =
+	10 * second; /* after SIGKILL: longer than this, and a process hangs in the kernel */
+static const uint64_t young_ns =
+	second / 2; /* a program that has just begun may not have set its handlers yet */
+static const uint64_t look_ns = second / 100; /* how often to look whether it has */
+
+/* Does not jump when the clock is set, and counts a suspended machine's time. */
+uint64_t life_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * second + (uint64_t)t.tv_nsec;
+}
+
+/* Under c->lock. */
+static void timer_at(struct container *c, uint64_t when)
+{
+	struct itimerspec at = {
+		.it_value = {.tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second)}};
+
+	if (c->timer < 0) {
+		c->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (c->timer >= 0)
+			(void)loop_add(c->engine, c, c->timer, EVENT_TIMER);
+	}
+	if (c->timer >= 0)
+		(void)timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* The kernel discards a signal to a pid namespace's first process that has not asked for it. */
+static bool takes_term(const struct container *c, const struct pidref *init)
+{
+	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
+	struct procfs_status status;
+
+	if (spec_ns_is_host(c->running, NS_PID) || c->running->init)
+		return true;
+	return procfs_read_status(init->procfd, &status, NULL) == 0 &&
+	       ((status.caught | status.blocked) & term);
+}
+
+/* Under c->lock, in state STOPPING and not killed yet: the signal to send now, 0 for none; the
+ * timer is set for the next look. */
+static int stop_step(struct container *c)
+{
+	uint64_t now = life_clock();
+
+	if (now < c->stop_until && !c->term_sent && takes_term(c, c->init)) {
+		c->term_sent = true;
+		timer_at(c, c->stop_until);
+		return SIGTERM;
+	}
+	if (now < c->stop_until && c->term_sent) {
+		timer_at(c, c->stop_until);
+		return 0;
+	}
+	if (now < c->stop_until && now < c->run_since + young_ns) {
+		timer_at(c, now + look_ns < c->stop_until ? now + look_ns : c->stop_until);
+		return 0;
+	}
+	c->killed = true;
+	timer_at(c, now + kill_ns);
+	return SIGKILL;
+}
+
+/* Under c->lock, with a program running. Of two that stop it, the more impatient one counts. */
+static int stop_mark(struct container *c, unsigned secs)
+{
+	uint64_t until = life_clock() + secs * second;
+
+	if (c->state != CTN_STOPPING || until < c->stop_until)
+		c->stop_until = until;
+	if (c->state != CTN_STOPPING)
+		life_set_state(c, CTN_STOPPING);
+	return c->killed ? SIGKILL : stop_step(c);
+}
+
+/* A start that is under way. Its first process, if it is in its cgroup already, ends here, and the
+ * monitor reports that; if not, it is stopped as soon as it runs (life_birth()). */
+static int stop_unborn(struct container *c, struct ctn_err *err)
+{
+	return cgroup_leaf_kill(c->cgroup, UNBORN_MS, err);
+}
+
+static int stop_begin(struct container *c, unsigned secs, bool restart, struct life_waiter *w,
+		      struct ctn_err *err)
+{
+	struct pidref *init = NULL;
+	bool thaw = false, unborn;
+	int sig = 0, r;
+
+	pthread_mutex_lock(&c->lock);
+	if (!container_is_up(c)) {
+		pthread_mutex_unlock(&c->lock);
+		return LIFE_DONE;
+	}
+	c->restart = restart;
+	unborn = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
+	c->stop_at_birth = unborn;
+	if (!unborn) {
+		thaw = c->state == CTN_PAUSED;
+		sig = stop_mark(c, secs);
+		init = pidref_get(c->init);
+	}
+	r = waiter_queue(c, w, restart ? GOAL_RUNNING : GOAL_STOPPED);
+	pthread_mutex_unlock(&c->lock);
+	engine_tell(c);
+	if (unborn) {
+		int failed = stop_unborn(c, err);
+
+		if (failed < 0 && (!w || waiter_take_back(c, w)))
+			return failed;
+	}
+	if (sig)
+		(void)pidref_kill(init, sig, NULL); /* gone already: its end is on the way */
+	if (thaw)
+		(void)cgroup_leaf_freeze(
+			c->cgroup, false,
+			NULL); /* after the signal, so that it is the first it sees */
+	pidref_put(init);
+	return r;
+}
+
+void life_birth(struct container *c)
+{
+	bool stop;
+
+	pthread_mutex_lock(&c->lock);
+	stop = c->stop_at_birth && c->state == CTN_RUNNING;
+	c->stop_at_birth = false;
+	pthread_mutex_unlock(&c->lock);
+	if (stop)
+		(void)stop_begin(c, 0, false, NULL, NULL);
+}
+
+int life_stop(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err)
+{
+	return stop_begin(c, secs, false, w, err);
+}
+
+int life_kill(struct container *c, int sig, struct life_waiter *w, struct ctn_err *err)
+{
+	struct pidref *init;
+	int r;
+
+	if (sig == SIGKILL)
+		return stop_begin(c, 0, false, w, err);
+	pthread_mutex_lock(&c->lock);
+	init = pidref_get(c->init);
+	pthread_mutex_unlock(&c->lock);
+	if (!init)
+		return ctn_fail(err, ESRCH,
+				"it does not run; there is nothing to send a signal to");
+	r = pidref_kill(init, sig, err);
+	pidref_put(init);
+	return r;
+}
+
+int life_restart(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err)
+{
+	enum ctn_state state;
+
+	pthread_mutex_lock(&c->lock);
+	state = c->state;
+	pthread_mutex_unlock(&c->lock);
+	if (state == CTN_STOPPING)
+		return ctn_fail(err, EBUSY, "it is stopping; cat wait, then start it");
+	if (state == CTN_RUNNING || state == CTN_PAUSED)
+		return stop_begin(c, secs, true, w, err);
+	return life_start(c, w, err);
+}
+
+void life_on_timer(struct container *c)
+{
+	struct pidref *init = NULL;
+	struct ctn_err err = {0};
+	bool late = false;
+	uint64_t ticks;
+	int sig = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->timer >= 0 && read(c->timer, &ticks, sizeof(ticks)) == sizeof(ticks) &&
+	    c->state == CTN_STOPPING) {
+		late = c->killed;
+		sig = late ? 0 : stop_step(c);
+		init = pidref_get(c->init);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (sig)
+		(void)pidref_kill(init, sig, NULL);
+	pidref_put(init);
+	if (late) {
+		ctn_fail(&err, ETIMEDOUT,
+			 "it was killed, and has not ended: a process hangs in the kernel (state D "
+			 "in ps)");
+		waiters_call(c, GOAL_STOPPED, -err.code, &err);
+	}
+}
