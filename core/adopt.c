@@ -103,6 +103,10 @@ static int adopt_monitored(struct container *c, struct ctn_err *err)
 		adopt_running_spec(c);
 		frozen = cgroup_leaf_frozen(c->cgroup, NULL);
 		c->state = frozen > 0 ? CTN_PAUSED : CTN_RUNNING;
+	} else { /* it is still being started */
+		adopt_running_spec(c);
+		c->launched = c->running;
+		c->running = NULL;
 	}
 	fcntl(sock, F_SETFL, O_NONBLOCK);
 	c->sock = ctn_take_fd(sock);

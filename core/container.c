@@ -50,7 +50,6 @@ void container_view_get(struct container *c, struct container_view *ret)
 		.exit_unknown = c->exit.unknown,
 		.exit_code = c->exit.code,
 		.restarts = c->restarts,
-		.log_dropped = c->log_dropped,
 		.uid_base = c->uid_base,
 		.monitored = c->monitor,
 	};

@@ -56,7 +56,7 @@ struct container_view {
 	uint64_t created, started, finished, changed, moved;
 	bool has_exit, exit_unknown;
 	int exit_code;
-	uint64_t restarts, log_dropped;
+	uint64_t restarts;
 	uid_t uid_base;
 	bool monitored; /* a monitor of ours lives beside it */
 };
@@ -152,6 +152,8 @@ int container_procs(struct container *c, struct pid_pair **ret, size_t *ret_n, s
 struct log_range {
 	uint64_t start, end; /* bytes since the container was made */
 	uint64_t mtime;	     /* nanoseconds since the epoch */
+	uint64_t dropped; /* bytes that the bound or a full disk has cost since it was last cleared
+			   */
 };
 int container_log_range(struct container *c, struct log_range *ret, struct ctn_err *err);
 /** container_log_read() - up to @size bytes from position @pos; where @pos was dropped, from the

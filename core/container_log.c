@@ -27,11 +27,13 @@ static int log_open_range(struct container *c, int flags, int *ret_fd, struct lo
 	pthread_mutex_lock(&c->lock);
 	max = c->spec->log_max;
 	cleared = c->log_start;
+	ret->dropped = c->log_dropped;
 	ret->mtime = c->created;
 	pthread_mutex_unlock(&c->lock);
 	end = (uint64_t)st.st_size;
 	ret->end = end;
 	ret->start = end > max && end - max > cleared ? end - max : cleared;
+	ret->dropped += ret->start - cleared;
 	if (fd >= 0)
 		ret->mtime = (uint64_t)st.st_mtim.tv_sec * 1000000000U +
 			     (uint64_t)st.st_mtim.tv_nsec;

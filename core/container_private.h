@@ -55,19 +55,20 @@ struct container {
 	enum ctn_state state;
 	enum ctn_state rest; /* while STARTING: CREATED or EXITED, where it came from */
 	struct spec *spec, *running;
+	struct spec *launched; /* while it is being started: what with */
 	struct pidref *init;
-	struct pidref *monitor;	  /* NULL when none lives beside it */
-	int sock;		  /* to the monitor, or -1 */
-	bool monitor_is_child;	  /* spawned by this process: reap it */
-	int timer;		  /* of a stop, or -1 */
-	uint64_t run_since;	  /* life_clock() when it began to run; 0: before this server */
-	uint64_t stop_until;	  /* life_clock() at which a stop loses its patience */
-	bool stop_at_birth;	  /* asked for while it was STARTING */
-	bool term_sent, killed;	  /* what that stop has sent */
-	struct ctn_err start_err; /* what the monitor said about a start that failed */
-	bool restart;		  /* start again when it has ended */
-	char *skeleton;		  /* lower layer under the present run */
-	uint64_t oom_base;	  /* OOM kills before the present run */
+	struct pidref *monitor; /* NULL when none lives beside it */
+	int sock;		/* to the monitor, or -1 */
+	bool monitor_is_child;	/* spawned by this process: reap it */
+	int timer;		/* of a stop, or -1 */
+	uint64_t run_since;	/* life_clock() when it began to run; 0: before this server */
+	uint64_t stop_until;	/* life_clock() at which a stop loses its patience */
+	bool stop_at_birth;	/* asked for while it was STARTING */
+	bool term_sent, term_taken, killed; /* what that stop has sent */
+	struct ctn_err start_err;	    /* what the monitor said about a start that failed */
+	bool restart;			    /* start again when it has ended */
+	char *skeleton;			    /* lower layer under the present run */
+	uint64_t oom_base;		    /* OOM kills before the present run */
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;
 	bool has_exit;

@@ -21,6 +21,8 @@ int container_print_ps(struct container *c, FILE *out, struct ctn_err *err)
 	container_view_get(c, &v);
 	mapped = v.running && !spec_ns_is_host(v.running, NS_USER);
 	r = v.running ? cgroup_leaf_procs(c->cgroup, &pids, &n, err) : 0;
+	if (r == 0 && n > 0)
+		r = procfs_add_zombies(&pids, &n, err);
 	if (r == 0)
 		r = procfs_print_ps(out, pids, n, mapped ? c->uid_base : 0,
 				    mapped ? IDS_PER_CONTAINER : 0, err);

@@ -15,6 +15,15 @@ uint64_t ctn_now(void)
 	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
+/* Many a sentence begins with the name of the file that the line begins with. */
+static void strip_prefix(struct ctn_err *err, const char *where)
+{
+	size_t n = strlen(where);
+
+	if (strncmp(err->text, where, n) == 0 && err->text[n] == ':' && err->text[n + 1] == ' ')
+		memmove(err->text, err->text + n + 2, strlen(err->text + n + 2) + 1);
+}
+
 void error_ring_add(struct error_ring *ring, const char *where, const struct ctn_err *err)
 {
 	pthread_mutex_lock(&ring->lock);
@@ -26,6 +35,7 @@ void error_ring_add(struct error_ring *ring, const char *where, const struct ctn
 		e->time = ctn_now();
 		snprintf(e->where, sizeof(e->where), "%s", where);
 		e->err = *err;
+		strip_prefix(&e->err, where);
 	}
 	pthread_mutex_unlock(&ring->lock);
 }

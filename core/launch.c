@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -292,9 +293,11 @@ static int launch_with(struct container *c, int sock, int message, const int *at
 	r = pidref_new(pid, -1, &monitor, err); /* our child, not reaped: the pid is its */
 	if (r == 0)
 		r = send_start(c, sock, message, attach, n_attach, err);
-	if (r < 0) {
+	if (r < 0) { /* our child: nobody else will wait for it */
+		(void)kill(pid, SIGKILL);
+		(void)waitpid(pid, NULL, 0);
 		pidref_put(monitor);
-		return r; /* it sees the end of its connection, and ends */
+		return r;
 	}
 	pthread_mutex_lock(&c->lock);
 	c->monitor = monitor;

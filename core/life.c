@@ -47,14 +47,10 @@ int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err)
 	r = start_go(c, &why);
 	if (r == 0)
 		return LIFE_PENDING;
-	start_undo(c);
 	if (err)
 		*err = why;
-	/* The caller is told by our return, or has been answered by whoever cancelled; the others
-	 * by their waiters. */
-	r = w && !waiter_take_back(c, w) ? LIFE_PENDING : r;
-	waiters_call(c, GOAL_RUNNING, -why.code, &why);
-	return r;
+	/* The caller is told by our return, or has been answered by whoever cancelled. */
+	return start_fail(c, &why, w) || !w ? r : LIFE_PENDING;
 }
 
 /* --- pause and resume --- */

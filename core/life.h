@@ -43,8 +43,8 @@ int life_restart(struct container *c, unsigned secs, struct life_waiter *w, stru
 /** life_wait() - until it has exited for good. -ESRCH when it was never started. */
 int life_wait(struct container *c, struct life_waiter *w, struct ctn_err *err);
 
-/** life_cancel() - stop waiting. Return: true: @w is the caller's again; false: @done was or is
- * being called. */
+/** life_cancel() - stop waiting. The caller has a reference of its own to the container. Return:
+ * true: @w is the caller's again; false: @done was or is being called. */
 bool life_cancel(struct life_waiter *w);
 
 #endif

@@ -12,21 +12,37 @@ enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED };
 /** waiter_queue() - under c->lock. @w may be NULL. Return: LIFE_PENDING. */
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal);
 
-/** waiters_call() - call those whose goal is reached (@result 0), or all that wait for @goal with
- * the failure @result. No lock held. */
-void waiters_call(struct container *c, enum life_goal goal, int result, const struct ctn_err *err);
+/** struct waiter_list - waiters that were taken out of the ring, to be called once no lock is held.
+ * Zero is empty. */
+struct waiter_list {
+	struct life_waiter *first, *last;
+};
 
-/** waiter_take_back() - take @w out of the queue without touching its memory, which is its
- * canceller's if it is not there. Return: whether it was there. */
-bool waiter_take_back(struct container *c, const struct life_waiter *w);
+/** waiters_take() - under c->lock, in the same breath as the change that they waited for: those
+ * with @goal, to the end of @list. */
+void waiters_take(struct container *c, enum life_goal goal, struct waiter_list *list);
+
+/** waiters_take_one() - under c->lock: take @w out without touching its memory, which is its
+ * canceller's if it is not there. Return: whether it was there; then its reference to @c is the
+ * caller's to put. */
+bool waiters_take_one(struct container *c, const struct life_waiter *w);
+
+/** waiters_done() - call them with @result, 0 or -errno, and its sentence; the list is empty then.
+ * No lock held. */
+void waiters_done(struct waiter_list *list, int result, const struct ctn_err *err);
 
 /** life_set_state() - under c->lock. */
 void life_set_state(struct container *c, enum ctn_state state);
 
-/** start_go() - in state STARTING or RESTARTING, with nobody else acting on it: begin. start_undo()
- * - back to where it was. */
+/** start_go() - in state STARTING or RESTARTING, with nobody else acting on it: begin. */
 int start_go(struct container *c, struct ctn_err *err);
-void start_undo(struct container *c);
+
+/**
+ * start_fail() - it came to nothing: back to where it was, and everybody is told.
+ * @own: NULL, or the waiter of the caller, who is told by its return.
+ * Return: whether @own was still waiting.
+ */
+bool start_fail(struct container *c, const struct ctn_err *err, const struct life_waiter *own);
 
 /** life_birth() - it has just begun to run, and its starters know: has somebody asked meanwhile
  * that it stop? */

@@ -32,29 +32,33 @@ void life_send(struct container *c, uint32_t type, uint64_t value)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* The start came to nothing: back to where it was. */
-void start_undo(struct container *c)
+bool start_fail(struct container *c, const struct ctn_err *err, const struct life_waiter *own)
 {
-	pthread_mutex_lock(&c->lock);
-	if (c->state == CTN_STARTING)
-		c->state = c->rest;
-	else if (c->state == CTN_RESTARTING)
-		life_set_state(c, CTN_EXITED);
-	c->restart = c->stop_at_birth = false;
-	spec_put(c->running);
-	c->running = NULL;
-	pthread_mutex_unlock(&c->lock);
-}
+	struct waiter_list failed = {0}, ended = {0};
+	bool again, found;
 
-/* Tell everybody. @alone: nobody may be waiting who could be told. */
-static void start_fail(struct container *c, const struct ctn_err *err, bool alone)
-{
-	if (alone)
+	pthread_mutex_lock(&c->lock);
+	found = own && waiters_take_one(c, own);
+	again = c->state == CTN_RESTARTING;
+	if (again)
+		life_set_state(c, CTN_EXITED);
+	else
+		c->state = c->rest;
+	c->restart = c->stop_at_birth = false;
+	spec_put(c->launched);
+	c->launched = NULL;
+	waiters_take(c, GOAL_RUNNING, &failed);
+	waiters_take(c, GOAL_STOPPED, &ended);
+	waiters_take(c, GOAL_EXITED, &ended);
+	pthread_mutex_unlock(&c->lock);
+	if (found)
+		container_put(c);   /* the waiter's; the caller has its own */
+	if (again && !failed.first) /* there is nobody else who could be told */
 		container_note_error(c->engine, c, "ctl", err);
-	start_undo(c);
-	waiters_call(c, GOAL_RUNNING, -err->code, err);
-	waiters_call(c, GOAL_EXITED, 0, NULL);
+	waiters_done(&failed, -err->code, err);
+	waiters_done(&ended, 0, NULL);
 	engine_tell(c);
+	return found;
 }
 
 /* In state STARTING (or RESTARTING), with nobody else acting on it. */
@@ -70,6 +74,8 @@ int start_go(struct container *c, struct ctn_err *err)
 	spec = spec_get(c->spec);
 	free(c->skeleton);
 	c->skeleton = strdup(c->engine->skeleton);
+	spec_put(c->launched);
+	c->launched = spec_get(spec); /* c->spec may change before it runs */
 	pthread_mutex_unlock(&c->lock);
 	r = launch(c, spec, err);
 	spec_put(spec);
@@ -100,6 +106,7 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
  * die with it. */
 static void mark_running(struct container *c)
 {
+	struct waiter_list list = {0};
 	struct state_exit e = {.code = 255, .unknown = true};
 	struct ctn_err err = {0};
 
@@ -108,14 +115,18 @@ static void mark_running(struct container *c)
 		c->restarts++;
 	life_set_state(c, CTN_RUNNING);
 	spec_put(c->running);
-	c->running = spec_get(c->spec);
+	c->running = c->launched ?: spec_get(c->spec); /* not launched by this server: adopted */
+	c->launched = NULL;
 	c->term_sent = c->killed = false;
 	c->run_since = life_clock();
 	e.started = c->started;
 	c->exit = e;
+	waiters_take(c, GOAL_RUNNING, &list);
 	pthread_mutex_unlock(&c->lock);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
+	waiters_done(&list, 0, NULL);
+	engine_tell(c);
 }
 
 static void on_status(struct container *c, const struct wire_status *status, int pidfd)
@@ -134,8 +145,6 @@ static void on_status(struct container *c, const struct wire_status *status, int
 	    0) /* it has ended already: the record tells */
 		return;
 	mark_running(c);
-	waiters_call(c, GOAL_RUNNING, 0, NULL);
-	engine_tell(c);
 	life_birth(c);
 }
 
@@ -153,17 +162,15 @@ static void on_error(struct container *c, const struct wire_error *e)
 static void start_failed(struct container *c)
 {
 	struct ctn_err err = {0};
-	bool restarting;
 
 	(void)cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, NULL);
 	pthread_mutex_lock(&c->lock);
 	err = c->start_err;
 	c->start_err = (struct ctn_err){0};
-	restarting = c->state == CTN_RESTARTING;
 	pthread_mutex_unlock(&c->lock);
 	if (!err.code)
 		ctn_fail(&err, EIO, "its monitor was killed before the program ran");
-	start_fail(c, &err, restarting);
+	(void)start_fail(c, &err, NULL);
 }
 
 /* One message. Return: false when there is none now, or never again. */
@@ -222,16 +229,44 @@ static void forget_run(struct container *c)
 	c->sock = c->timer = -1;
 }
 
+/* The run is over. Return: whether another follows at once. */
+static bool finish_mark(struct container *c, const struct state_exit *e)
+{
+	struct waiter_list ended = {0}, failed = {0};
+	struct ctn_err err = {0};
+	bool again;
+
+	pthread_mutex_lock(&c->lock);
+	forget_run(c);
+	c->exit = *e;
+	c->has_exit = true;
+	c->finished = e->finished;
+	again = c->restart && !c->removed;
+	c->restart = c->stop_at_birth = false;
+	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
+	waiters_take(c, GOAL_STOPPED,
+		     &ended); /* what they wanted to end has ended, whatever comes next */
+	if (!again) {
+		waiters_take(c, GOAL_EXITED, &ended);
+		waiters_take(c, GOAL_RUNNING, &failed);
+	}
+	pthread_mutex_unlock(&c->lock);
+	ctn_fail(&err, ECANCELED, "it was stopped before it could start again");
+	waiters_done(&ended, 0, NULL);
+	waiters_done(&failed, -err.code, &err);
+	engine_tell(c);
+	return again;
+}
+
 void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 {
 	struct state_exit e = {.code = code, .unknown = unknown, .finished = finished};
 	struct ctn_err err = {0};
-	bool again, shared;
+	bool shared;
 
 	pthread_mutex_lock(&c->lock);
 	e.started = c->started;
 	shared = c->running && spec_ns_is_host(c->running, NS_PID);
-	again = c->restart && !c->removed;
 	pthread_mutex_unlock(&c->lock);
 	/* Its own pid namespace takes all of it along; a shared one does not. */
 	if ((shared || unknown) && cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, &err) < 0)
@@ -239,24 +274,11 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	count_oom(c, &e);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
-	pthread_mutex_lock(&c->lock);
-	forget_run(c);
-	c->exit = e;
-	c->has_exit = true;
-	c->finished = finished;
-	c->restart = c->stop_at_birth = false;
-	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
-	pthread_mutex_unlock(&c->lock);
-	waiters_call(c, GOAL_EXITED, 0, NULL);
-	if (!again) {
-		ctn_fail(&err, ECANCELED, "it was stopped before it could start again");
-		waiters_call(c, GOAL_RUNNING, -err.code, &err);
-	}
-	engine_tell(c);
-	if (again && start_go(c, &err) < 0)
-		start_fail(c, &err, true);
+	if (finish_mark(c, &e) && start_go(c, &err) < 0)
+		(void)start_fail(c, &err, NULL);
 }
 
+/* The monitor was killed under a living container: that goes on. */
 bool life_remonitor(struct container *c, const struct wire_status *status)
 {
 	struct ctn_err err = {0};
@@ -335,7 +357,6 @@ void life_on_monitor_end(struct container *c)
 		c->started = status.started;
 		pthread_mutex_unlock(&c->lock);
 		mark_running(c);
-		waiters_call(c, GOAL_RUNNING, 0, NULL);
 	}
 	if (status.phase == WIRE_EXITED) {
 		bool unknown = status.code == WIRE_CODE_UNKNOWN;

@@ -44,40 +44,44 @@ static void timer_at(struct container *c, uint64_t when)
 		(void)timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-/* The kernel discards a signal to a pid namespace's first process that has not asked for it. */
-static bool takes_term(const struct container *c, const struct pidref *init)
+enum term { TERM_LOST, TERM_HELD, TERM_TAKEN };
+
+/* What would become of SIGTERM now. The kernel discards a signal to a pid namespace's first process
+ * that has not asked for it; one that is blocked is held, and may be discarded when it is let
+ * through (a shell blocks all of them around each fork). */
+static enum term term_fate(const struct container *c)
 {
 	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
-	struct procfs_status status;
+	struct procfs_status s;
 
 	if (spec_ns_is_host(c->running, NS_PID) || c->running->init)
-		return true;
-	return procfs_read_status(init->procfd, &status, NULL) == 0 &&
-	       ((status.caught | status.blocked) & term);
+		return TERM_TAKEN;
+	if (procfs_read_status(c->init->procfd, &s, NULL) < 0 || (s.ignored & term))
+		return TERM_LOST;
+	return s.caught & term ? TERM_TAKEN : s.blocked & term ? TERM_HELD : TERM_LOST;
 }
 
 /* Under c->lock, in state STOPPING and not killed yet: the signal to send now, 0 for none; the
  * timer is set for the next look. */
 static int stop_step(struct container *c)
 {
-	uint64_t now = life_clock();
+	uint64_t now = life_clock(), look = now + look_ns;
+	enum term fate = c->term_taken ? TERM_TAKEN : term_fate(c);
+	bool young = now < c->run_since + young_ns;
 
-	if (now < c->stop_until && !c->term_sent && takes_term(c, c->init)) {
-		c->term_sent = true;
-		timer_at(c, c->stop_until);
-		return SIGTERM;
+	if (now >= c->stop_until || (fate == TERM_LOST && !young)) {
+		c->killed = true;
+		timer_at(c, now + kill_ns);
+		return SIGKILL;
 	}
-	if (now < c->stop_until && c->term_sent) {
-		timer_at(c, c->stop_until);
+	c->term_taken = fate ==
+			TERM_TAKEN; /* once it is, its handler has all the time that was given */
+	timer_at(c, c->term_taken || look > c->stop_until ? c->stop_until : look);
+	/* Sent once only: programs take a second one as impatience. */
+	if (fate == TERM_LOST || c->term_sent)
 		return 0;
-	}
-	if (now < c->stop_until && now < c->run_since + young_ns) {
-		timer_at(c, now + look_ns < c->stop_until ? now + look_ns : c->stop_until);
-		return 0;
-	}
-	c->killed = true;
-	timer_at(c, now + kill_ns);
-	return SIGKILL;
+	c->term_sent = true;
+	return SIGTERM;
 }
 
 /* Under c->lock, with a program running. Of two that stop it, the more impatient one counts. */
@@ -97,6 +101,18 @@ static int stop_mark(struct container *c, unsigned secs)
 static int stop_unborn(struct container *c, struct ctn_err *err)
 {
 	return cgroup_leaf_kill(c->cgroup, UNBORN_MS, err);
+}
+
+static bool stop_give_up(struct container *c, const struct life_waiter *w)
+{
+	bool found;
+
+	pthread_mutex_lock(&c->lock);
+	found = waiters_take_one(c, w);
+	pthread_mutex_unlock(&c->lock);
+	if (found)
+		container_put(c);
+	return found;
 }
 
 static int stop_begin(struct container *c, unsigned secs, bool restart, struct life_waiter *w,
@@ -125,7 +141,7 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 	if (unborn) {
 		int failed = stop_unborn(c, err);
 
-		if (failed < 0 && (!w || waiter_take_back(c, w)))
+		if (failed < 0 && (!w || stop_give_up(c, w)))
 			return failed;
 	}
 	if (sig)
@@ -190,26 +206,25 @@ int life_restart(struct container *c, unsigned secs, struct life_waiter *w, stru
 void life_on_timer(struct container *c)
 {
 	struct pidref *init = NULL;
+	struct waiter_list tired = {0};
 	struct ctn_err err = {0};
-	bool late = false;
 	uint64_t ticks;
 	int sig = 0;
 
 	pthread_mutex_lock(&c->lock);
 	if (c->timer >= 0 && read(c->timer, &ticks, sizeof(ticks)) == sizeof(ticks) &&
 	    c->state == CTN_STOPPING) {
-		late = c->killed;
-		sig = late ? 0 : stop_step(c);
+		if (c->killed)
+			waiters_take(c, GOAL_STOPPED, &tired);
+		else
+			sig = stop_step(c);
 		init = pidref_get(c->init);
 	}
 	pthread_mutex_unlock(&c->lock);
 	if (sig)
 		(void)pidref_kill(init, sig, NULL);
 	pidref_put(init);
-	if (late) {
-		ctn_fail(&err, ETIMEDOUT,
-			 "it was killed, and has not ended: a process hangs in the kernel (state D "
-			 "in ps)");
-		waiters_call(c, GOAL_STOPPED, -err.code, &err);
-	}
+	ctn_fail(&err, ETIMEDOUT,
+		 "it was killed, and has not ended: a process hangs in the kernel (state D in ps)");
+	waiters_done(&tired, -err.code, &err);
 }

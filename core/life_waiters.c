@@ -5,7 +5,6 @@
 
 #include "life_private.h"
 
-/* Under c->lock. */
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal)
 {
 	if (w) {
@@ -41,58 +40,46 @@ bool life_cancel(struct life_waiter *w)
 	return ours;
 }
 
-/* Has what @goal stands for come true? Under c->lock. */
-static bool goal_reached(const struct container *c, int goal)
+void waiters_take(struct container *c, enum life_goal goal, struct waiter_list *list)
 {
-	return goal == GOAL_RUNNING ? c->state == CTN_RUNNING : !container_is_up(c);
+	struct life_waiter *next;
+
+	for (struct life_waiter *w = c->waiters.next; w != &c->waiters; w = next) {
+		next = w->next;
+		if (w->goal != (int)goal)
+			continue;
+		waiter_unlink(
+			w); /* `next` is NULL now, which tells life_cancel() that it is too late */
+		if (list->last)
+			list->last->prev = w; /* the list goes on in `prev` */
+		else
+			list->first = w;
+		list->last = w;
+	}
 }
 
-/* Call those whose goal is reached, or (@result < 0) all with @goal, with that result. No lock
- * held. */
-void waiters_call(struct container *c, enum life_goal goal, int result, const struct ctn_err *err)
+bool waiters_take_one(struct container *c, const struct life_waiter *one)
 {
-	static const struct ctn_err none;
-	struct life_waiter *done = NULL, *w, *next;
-
-	pthread_mutex_lock(&c->lock);
-	for (w = c->waiters.prev; w != &c->waiters;
-	     w = next) { /* backwards: the list comes out in order */
-		next = w->prev;
-		if (result < 0 ? w->goal != (int)goal : !goal_reached(c, w->goal))
+	for (struct life_waiter *w = c->waiters.next; w != &c->waiters; w = w->next) {
+		if (w != one)
 			continue;
 		waiter_unlink(w);
-		w->goal = 0;
-		/* `next` stays NULL, which tells life_cancel() that it is too late; `prev` links
-		 * ours */
-		w->prev = done;
-		done = w;
+		return true;
 	}
-	pthread_mutex_unlock(&c->lock);
-	for (w = done; w; w = next) {
-		struct container *ref = w->c;
+	return false;
+}
+
+void waiters_done(struct waiter_list *list, int result, const struct ctn_err *err)
+{
+	static const struct ctn_err none;
+	struct life_waiter *next;
+
+	for (struct life_waiter *w = list->first; w; w = next) {
+		struct container *c = w->c;
 
 		next = w->prev;
 		w->done(w, result, err ? err : &none);
-		container_put(ref);
-	}
-}
-
-/* Take @w out of the queue without touching its memory, which is its canceller's if it is not
- * there. */
-bool waiter_take_back(struct container *c, const struct life_waiter *w)
-{
-	bool found = false;
-
-	pthread_mutex_lock(&c->lock);
-	for (struct life_waiter *i = c->waiters.next; !found && i != &c->waiters; i = i->next) {
-		if (i == w) {
-			waiter_unlink(i);
-			found = true;
-			break;
-		}
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (found)
 		container_put(c);
-	return found;
+	}
+	*list = (struct waiter_list){0};
 }

@@ -130,6 +130,7 @@ static void parse_status(char *text, struct procfs_status *st)
 	st->rss = find_number(text, "VmRSS", 10) * 1024;
 	st->caught = find_number(text, "SigCgt", 16);
 	st->blocked = find_number(text, "SigBlk", 16);
+	st->ignored = find_number(text, "SigIgn", 16);
 	for (size_t i = 0; i < CTN_COUNT(procfs_caps_labels); i++)
 		st->caps[i] = find_number(text, procfs_caps_labels[i], 16);
 }

@@ -18,7 +18,7 @@
  * @rss:     bytes. @cpu: user and system time, nanoseconds. @start: ticks since boot (stat field
  * 22).
  * @caps:    CapInh CapPrm CapEff CapBnd CapAmb, in that order.
- * @blocked: SigBlk, as @caught.
+ * @blocked, @ignored: SigBlk and SigIgn, as @caught.
  * @caught:  SigCgt, bit N-1 for signal N.
  * @comm:    raw, may hold control bytes.
  */
@@ -28,7 +28,7 @@ struct procfs_status {
 	char state;
 	uint64_t rss, cpu, start;
 	uint64_t caps[5];
-	uint64_t caught, blocked;
+	uint64_t caught, blocked, ignored;
 	char comm[64];
 };
 
@@ -52,6 +52,15 @@ int procfs_read_status(int procfd, struct procfs_status *ret, struct ctn_err *er
  */
 int procfs_print_ps(FILE *out, const pid_t *pids, size_t n, uid_t uid_base, uid_t uid_count,
 		    struct ctn_err *err);
+
+/**
+ * procfs_add_zombies() - add the dead children that the given processes have not waited for; cgroup
+ * v1 does not list them.
+ * @pids, @n: in and out; ascending then, without doubles. @pids is from malloc and may move; on
+ * failure it is still the caller's to free. Return: 0; -ENOMEM. Source: proc(5),
+ * /proc/PID/task/TID/children (Linux 4.2). Thread: any.
+ */
+int procfs_add_zombies(pid_t **pids, size_t *n, struct ctn_err *err);
 
 /** procfs_own_pid() - @pid as its innermost pid namespace numbers it, or -ESRCH. */
 int procfs_own_pid(pid_t pid, pid_t *ret, struct ctn_err *err);

@@ -159,11 +159,14 @@ static void print_life(struct container *c, const struct container_view *view, F
 int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
 	struct container_view view;
+	struct log_range log;
 
 	(void)err;
 	container_view_get(ref->c, &view);
 	print_life(ref->c, &view, out);
-	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", view.log_dropped);
+	if (container_log_range(ref->c, &log, NULL) < 0)
+		log.dropped = 0;
+	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", log.dropped);
 	print_pending_count(ref, out);
 	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\nCmd:\t", view.uid_base, view.monitored);
 	print_cmd(ref, &view, out);

@@ -364,6 +364,7 @@ static void begin(struct monitor *m)
 	for (uint32_t i = 0; i < m->plan.msg->n_attach; i++)
 		close(m->plan.attach_fds[i]);
 	close(m->plan.host_mnt_fd);
+	close(m->plan.state_fd); /* the log is open */
 	m->status.init_pid = m->first.pid;
 	m->status.init_start = m->first.start;
 	if (adopt) {

@@ -41,6 +41,10 @@ static pid_t clone_stage(const struct plan *p, int *ret_pidfd, struct ctn_err *e
 		args.cgroup = (uint64_t)p->attach_fds[0];
 	}
 	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (pid < 0 && errno == EPERM && plan_has_ns(p, CLONE_NEWUSER))
+		return (pid_t)ctn_fail_errno(
+			err, "make the container's first process (in a chroot the kernel gives no "
+			     "user namespace)");
 	if (pid < 0)
 		return (pid_t)ctn_fail_errno(err, "make the container's first process");
 	return (pid_t)pid;

@@ -27,6 +27,8 @@ enum { IDS_BASE = 1879048192, IDS_COUNT = 64 * 65536, PATIENCE_SECS = 30 };
 static struct engine *engine;
 static struct engine_options options = {
 	.mountpoint = "/nowhere", .subid_base = IDS_BASE, .subid_count = IDS_COUNT};
+static char made_ids[128][CTN_ID_LEN + 1]; /* of make(), by the main thread */
+static size_t n_made;
 static char base_dir[] = "/var/tmp/ctnfs-test-engine.XXXXXX";
 
 /* --- waiting --- */
@@ -114,12 +116,16 @@ static inline double seconds(void)
 static inline struct container *make(const char *name, const char *cmd)
 {
 	struct container *c = NULL;
+	struct container_view v;
 
 	CHECK_ERR(container_create(engine, name, &c, &check_err), 0, "");
 	if (!c) {
 		printf("Bail out! no container can be made\n");
 		exit(1);
 	}
+	container_view_get(c, &v);
+	memcpy(made_ids[n_made++ % CTN_COUNT(made_ids)], v.id, sizeof(v.id));
+	container_view_put(&v);
 	if (cmd)
 		CHECK_ERR(container_store(c, spec_field_find("cmd"), NULL, cmd, strlen(cmd),
 					  SPEC_REPLACE, NULL, &check_err),
@@ -287,6 +293,27 @@ static inline unsigned count_processes(void)
 	return n;
 }
 
+/* Control groups of our containers, in the places that the engine wrote down. */
+static inline unsigned count_cgroups(void)
+{
+	ctn_autofree char *file = NULL, *lines = NULL;
+	unsigned n = 0;
+
+	CHECK(asprintf(&file, "%s/cgroup", options.run) > 0);
+	CHECK_ERR(io_read_at(AT_FDCWD, file, 65536, &lines, NULL, &check_err), 0, "");
+	for (char *save = NULL, *line = strtok_r(lines, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		for (size_t i = 0; i < n_made && i < CTN_COUNT(made_ids); i++) {
+			ctn_autofree char *path = NULL;
+
+			CHECK(strchr(line, ' ') &&
+			      asprintf(&path, "%s/%s", strchr(line, ' ') + 1, made_ids[i]) > 0);
+			n += access(path, F_OK) == 0;
+		}
+	}
+	return n;
+}
+
 static inline unsigned count_mounts(void)
 {
 	ctn_autofree char *text = NULL;
@@ -303,6 +330,7 @@ static inline int fixture_end(int status)
 	check_failures = 0;
 	CHECK(count_ids(options.state) == 0);
 	CHECK(count_ids(options.run) == 0);
+	CHECK(count_cgroups() == 0);
 	engine_free(engine);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;

@@ -353,61 +353,6 @@ static void test_v2_without_controllers(void)
 	cgroup_root_free(r);
 }
 
-/* A v2 server that is started in a group below the top moves into a leaf, and goes back. */
-static int serve_below_the_top(void)
-{
-	struct cgroup_root *r = NULL;
-	struct ctn_err err = {0};
-	ctn_autofree char *in = NULL;
-	ctn_autofree char *out = NULL;
-	int bad = 0, r_open;
-
-	r_open = cgroup_root_open(NULL, &r, &err);
-	if (r_open < 0) {
-		printf("# %s\n", err.text);
-		return 1;
-	}
-	bad |= io_read_at(AT_FDCWD, "/proc/self/cgroup", 4096, &in, NULL, NULL) < 0 ||
-			       !strstr(in, "/ctnfs/server\n")
-		       ? 2
-		       : 0;
-	for (int c = 0; c < CG_CONTROLLERS; c++)
-		bad |= cgroup_root_has(r, (enum cgroup_controller)c) !=
-				       cgroup_root_has(root, (enum cgroup_controller)c)
-			       ? 4
-			       : 0;
-	cgroup_root_free(r);
-	bad |= io_read_at(AT_FDCWD, "/proc/self/cgroup", 4096, &out, NULL, NULL) < 0 ||
-			       strstr(out, "/ctnfs")
-		       ? 8
-		       : 0;
-	return bad;
-}
-
-static void test_v2_below_the_top(void)
-{
-	ctn_autofree char *path = NULL;
-	ctn_autoclose int fd = -1;
-	int status = 0;
-	pid_t pid;
-
-	if (root->version != 2 || !own_path)
-		return;
-	CHECK(asprintf(&path, "%s/below-%d", root->hier[0].mount, tester) > 0);
-	CHECK(mkdir(path, 0755) == 0);
-	fd = open(path, O_PATH | O_CLOEXEC);
-	pid = fork();
-	if (pid == 0) {
-		if (io_write_at(fd, "cgroup.procs", "0", NULL) < 0)
-			_exit(100);
-		_exit(serve_below_the_top());
-	}
-	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-	if (status)
-		printf("# status %#x\n", (unsigned)status);
-	CHECK(rmdir(path) == 0);
-}
-
 int main(void)
 {
 	static const struct check_test tests[] = {
@@ -422,7 +367,6 @@ int main(void)
 		{"groups inside", test_nested},
 		{"the shared directory goes away", test_shared},
 		{"v2 without controllers", test_v2_without_controllers},
-		{"v2 below the top", test_v2_below_the_top},
 		{"nothing is left", test_remove},
 	};
 

@@ -23,7 +23,10 @@ enum { FILTER = 3 };
 
 /* A message under construction, aligned as a mapped one is. */
 struct message {
-	_Alignas(16) char bytes[1024];
+	union {
+		_Alignas(16) char bytes[1024];
+		struct wire_start header;
+	};
 	size_t len;
 };
 
@@ -31,7 +34,7 @@ static volatile size_t sink; /* so that the bytes are really read */
 
 static struct wire_start *header(struct message *m)
 {
-	return (struct wire_start *)m->bytes;
+	return &m->header;
 }
 
 static struct wire_list append(struct message *m, const char *strings, uint32_t count)
