@@ -244,20 +244,46 @@ int container_show(struct container *c, const struct spec_field *f, FILE *out, s
 	return r;
 }
 
+/* Is @line, of @len bytes, a line of @text? With @key only up to and with its '='. */
+static bool has_line(const char *text, const char *line, size_t len, bool key)
+{
+	size_t n = key ? strcspn(line, "=") + 1 : len;
+
+	if (n > len)
+		n = len;
+	for (const char *p = text; *p; p += strcspn(p, "\n") + 1) {
+		if (strncmp(p, line, n) == 0 && (n < len || p[n] == '\n'))
+			return true;
+		if (!p[strcspn(p, "\n")])
+			break;
+	}
+	return false;
+}
+
+/* A list tells what comes and what goes, a line each; a value what it will be. */
 static int print_difference(const struct spec_field *f, const struct container_view *v, FILE *out,
 			    struct ctn_err *err)
 {
 	ctn_autofree char *now = NULL, *next = NULL;
+	bool env = strcmp(f->name, "env") == 0;
 	int r = spec_field_text(v->running, f, &now, err);
 
 	if (r == 0)
 		r = spec_field_text(v->spec, f, &next, err);
-	if (r < 0 || strcmp(now, next) == 0)
-		return r;
-	for (char *save = NULL, *line = strtok_r(next, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save))
-		fprintf(out, "%s %s\n", f->name, line);
-	return 0;
+	for (const char *p = next; r == 0 && *p; p += strcspn(p, "\n") + 1) {
+		size_t len = strcspn(p, "\n");
+
+		if (!has_line(now, p, len, false))
+			fprintf(out, "%s %.*s\n", f->name, (int)len, p);
+	}
+	for (const char *p = now; r == 0 && f->list && *p; p += strcspn(p, "\n") + 1) {
+		size_t len = strcspn(p, "\n");
+
+		if ((env || strcmp(f->name, "caps") == 0) && *p != '-' &&
+		    !has_line(next, p, len, env))
+			fprintf(out, "%s -%.*s\n", f->name, (int)(env ? strcspn(p, "=") : len), p);
+	}
+	return r;
 }
 
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
@@ -299,13 +325,18 @@ static bool is_freeze(const struct cgroup_knob *knob)
 /* freeze is pause and resume by another name: the state must know. */
 static int set_freeze(struct container *c, const char *text, struct ctn_err *err)
 {
+	struct ctn_err why = {0};
 	bool freeze = false;
 	int r = parse_bool("cgroup/freeze", text, &freeze, err);
 
 	if (r < 0)
 		return r;
-	r = freeze ? life_pause(c, NULL, err) : life_resume(c, NULL, err);
-	return r == -ESRCH && !freeze ? 0 : r; /* what does not run is not frozen */
+	r = freeze ? life_pause(c, NULL, &why) : life_resume(c, NULL, &why);
+	if (r == -ESRCH && !freeze)
+		return 0; /* what does not run is not frozen */
+	if (r < 0 && err)
+		*err = why;
+	return r;
 }
 
 int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,

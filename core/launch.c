@@ -76,7 +76,8 @@ static uint32_t pack_bytes(struct packer *p, const void *bytes, size_t len)
 		p->data = bigger;
 		p->room = room;
 	}
-	memcpy(p->data + at, bytes, len);
+	if (len > 0)
+		memcpy(p->data + at, bytes, len);
 	p->len = need;
 	return (uint32_t)at;
 }

@@ -9,7 +9,10 @@
 
 #include "life_private.h"
 
-enum { FREEZE_MS = 1000 }; /* for the freezer to reach all tasks */
+enum {
+	FREEZE_MS = 1000, /* for the freezer to reach all tasks */
+	FREEZE_AGAIN_MS = 20,
+};
 
 /* Under c->lock. Return: 0: go on, in state STARTING; LIFE_DONE + 1 … as life_start() otherwise. */
 static int start_mark(struct container *c, struct life_waiter *w, bool *ret_go, struct ctn_err *err)
@@ -55,16 +58,24 @@ int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err)
 
 /* --- pause and resume --- */
 
+/* cgroup v1 can get stuck when it is told to freeze processes in the middle of a fork; told again,
+ * it gets further. */
 static int wait_frozen(const struct container *c, struct ctn_err *err)
 {
 	const struct timespec ms = {.tv_nsec = 1000000};
 
-	for (int i = 0; i < FREEZE_MS; i++) {
+	for (int i = 1; i <= FREEZE_MS; i++) {
 		int r = cgroup_leaf_frozen(c->cgroup, err);
 
 		if (r != 0)
 			return r < 0 ? r : 0;
 		(void)nanosleep(&ms, NULL);
+		if (i % FREEZE_AGAIN_MS == 0) {
+			(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
+			r = cgroup_leaf_freeze(c->cgroup, true, err);
+			if (r < 0)
+				return r;
+		}
 	}
 	return ctn_fail(err, ETIMEDOUT,
 			"a process of it cannot be paused: it hangs in the kernel (state D in ps)");

@@ -122,18 +122,20 @@ static void print_pending_count(const struct node_ref *ref, FILE *out)
 	fprintf(out, "%zu", lines);
 }
 
-/* Only root's, as `cmd` is: where a group may read `status`, command lines stay out of it. */
+/* Only root's, as `cmd` is: where a group may read `status`, it has no command line. */
 static void print_cmd(const struct node_ref *ref, const struct container_view *view, FILE *out)
 {
 	const struct strlist *cmd = view->running ? &view->running->cmd : &view->spec->cmd;
 
 	if (ref->fs->group != (gid_t)-1)
 		return;
+	fputs("Cmd:\t", out);
 	for (size_t i = 0; i < cmd->len; i++) {
 		if (i)
 			putc(' ', out);
 		io_escape(out, cmd->items[i], strlen(cmd->items[i]));
 	}
+	putc('\n', out);
 }
 
 /* Which runs, ended, when, how. */
@@ -168,9 +170,8 @@ int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 		log.dropped = 0;
 	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", log.dropped);
 	print_pending_count(ref, out);
-	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\nCmd:\t", view.uid_base, view.monitored);
+	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\n", view.uid_base, view.monitored);
 	print_cmd(ref, &view, out);
-	putc('\n', out);
 	container_view_put(&view);
 	return 0;
 }

@@ -36,9 +36,12 @@ static bool is_ctnfs_mount(const char *path)
 /* A killed server leaves a mount that answers ENOTCONN. */
 static int take_away_dead(const char *path, struct ctn_err *err)
 {
-	struct stat st;
+	struct statx st;
 
-	while (stat(path, &st) < 0) {
+	/* Asking the server itself: for a moment after its end the kernel would answer from its
+	 * memory. */
+	while (statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_TYPE | STATX_SIZE | STATX_MTIME,
+		     &st) < 0) {
 		if (errno != ENOTCONN)
 			return ctn_fail_errno(err, "mount point '%s'", path);
 		if (!is_ctnfs_mount(path))
@@ -49,7 +52,7 @@ static int take_away_dead(const char *path, struct ctn_err *err)
 		if (umount2(path, MNT_DETACH) < 0)
 			return ctn_fail_errno(err, "unmount the dead ctnfs at '%s'", path);
 	}
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISDIR(st.stx_mode))
 		return ctn_fail(err, ENOTDIR, "mount point '%s' is not a directory", path);
 	return 0;
 }
