@@ -1,0 +1,272 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a container's life costs, next to what it must cost and to what others charge.
+
+One run, interleaved: in each round every contestant has its turn, in an order that moves on. A turn is
+a life to warm up, then back to back a life of `true` and one of a program that says when it began; then
+the same two, each after 20 ms of quiet. The floor (floor.c) is one process that does what a default
+container needs and no more. Prints medians, their spread and ratios; writes all of it as JSON.
+
+The exit status tells only whether it ran: 0, or 1 when the floor or ctnfs did not."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+
+import contestants  # noqa: E402
+import peers  # noqa: E402
+
+IDLE = 0.02
+SHORT_ROUNDS, ROUNDS = 3, 30
+MONITORS = 10
+BARS = (  # what, the other, ours is at most this part of the other's
+    ("life, back to back", "true", "floor", 2.0),
+    ("life, from idle", "true_idle", "floor", 2.0),
+    ("life, back to back", "true", "runc", 1 / 8),
+    ("life, from idle", "true_idle", "runc", 1 / 8),
+    ("CPU of a life", "cpu", "floor", 1.5),
+    ("CPU of a life", "cpu", "runc", 1 / 10),
+)
+COLUMNS = (("life", "true"), ("from idle", "true_idle"), ("1st instr.", "first"),
+           ("from idle", "first_idle"), ("CPU", "cpu"))
+MUST_RUN = ("floor", "ctnfs", "ctnfs from sh")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--build", default=os.environ.get("CTNFS_BUILD", "build"))
+    parser.add_argument("--programs", help="where floor, life and first are (BUILD/tests)")
+    parser.add_argument("--dir", default="/var/tmp", help="where state and layers are kept")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--short", action="store_true", help="only look whether everything runs")
+    parser.add_argument("--json", help="where to write the numbers")
+    args = parser.parse_args()
+    if args.short:
+        args.rounds = SHORT_ROUNDS
+    args.programs = args.programs or os.path.join(args.build, "tests")
+    return args
+
+
+class Bench:
+    def __init__(self, args):
+        self.args = args
+        self.base = tempfile.mkdtemp(prefix="ctnfs-bench-", dir=args.dir)
+        os.chmod(self.base, 0o711)
+        self.first = os.path.join(args.programs, "first")
+        self.all = []
+        self.absent = {}
+        self.samples = {}
+        self.pss = {}
+        self.server = None
+
+    # --- who takes part ---
+
+    def enter(self, make, name):
+        """One contestant, if it leads a life."""
+        contestant = None
+        try:
+            contestant = make()
+            contestant.life("true")
+            contestant.life("first")
+        except (contestants.Failed, OSError) as e:
+            self.absent[name] = str(e).replace("\n", " ")
+            if contestant:
+                contestant.close()
+            return
+        self.all.append(contestant)
+        self.samples[name] = {}
+
+    def enter_ours(self):
+        program = lambda name: os.path.join(self.args.programs, name)  # noqa: E731
+        floor_dir = os.path.join(self.base, "floor")
+        self.enter(lambda: contestants.Floor(program("floor"), floor_dir, self.first), "floor")
+        try:
+            self.server = contestants.Server(self.args.build, self.base)
+        except contestants.Failed as e:
+            self.absent["ctnfs"] = str(e)
+            return
+        mount = self.server.mount
+        self.enter(lambda: contestants.Client(program("life"), mount, self.first, self.server), "ctnfs")
+        self.enter(lambda: contestants.Shell(mount, self.server), "ctnfs from sh")
+
+    def enter_peers(self):
+        root = os.path.join(self.base, "root")
+        peers.root_make(root, self.first)
+        for tool, seccomp in (("runc", True), ("runc", False), ("crun", True)):
+            name = tool if seccomp else tool + ", no seccomp"
+            self.enter(lambda t=tool, s=seccomp: contestants.runtime(t, self.base, root, s), name)
+        for name, make in (("bwrap", peers.bwrap), ("unshare", peers.unshare)):
+            argv = lambda program, m=make: m(program, self.first)  # noqa: E731
+            self.enter(lambda n=name, a=argv: contestants.Command(n, a), name)
+        bare = lambda program: [self.first if program == "/first" else program]  # noqa: E731
+        self.enter(lambda: contestants.Command("exec alone", bare), "exec alone")
+
+    # --- measuring ---
+
+    def note(self, contestant, key, value):
+        self.samples[contestant.name].setdefault(key, []).append(value)
+
+    def measure(self, contestant, word, key):
+        before = contestant.cpu() if hasattr(contestant, "cpu") else None
+        life = contestant.life(word)
+        if life is None:
+            return
+        self.note(contestant, key, life["first" if word == "first" else "total"])
+        if word == "first":
+            return
+        self.note(contestant, "cpu", life["cpu"] if before is None else contestant.cpu() - before)
+        for step in ("mkdir", "cmd", "wait", "rmdir"):
+            if step in life:
+                self.note(contestant, "%s_%s" % (key, step), life[step])
+
+    def turn(self, contestant):
+        contestant.life("true")
+        for word in ("true", "first"):
+            self.measure(contestant, word, word)
+        for word in ("true", "first"):
+            time.sleep(IDLE)
+            self.measure(contestant, word, word + "_idle")
+
+    def run(self):
+        self.enter_ours()
+        self.enter_peers()
+        for number in range(self.args.rounds):
+            shift = number % len(self.all) if self.all else 0
+            for contestant in self.all[shift:] + self.all[:shift]:
+                try:
+                    self.turn(contestant)
+                except (contestants.Failed, OSError) as e:
+                    self.absent[contestant.name] = "in round %d: %s" % (number + 1, e)
+                    self.all.remove(contestant)
+                    contestant.close()
+        self.supervisors()
+
+    def supervisors(self):
+        if self.server and "ctnfs" not in self.absent:
+            self.pss["ctnfs"] = self.server.supervisors(MONITORS)
+        if "bwrap" in self.samples:
+            self.pss["bwrap"] = contestants.bwrap_supervisor(lambda p: peers.bwrap(p, self.first))
+
+    def close(self):
+        for contestant in self.all:
+            contestant.close()
+        if self.server:
+            self.server.close()
+        with open("/proc/self/mountinfo") as f:
+            if self.base in f.read():
+                print("something is still mounted below %s; left as it is" % self.base, file=sys.stderr)
+                return
+        shutil.rmtree(self.base)
+
+
+# --- what came out ---
+
+
+def summary(values, key):
+    """CPU time comes in ticks for some: its mean. Of everything else the median, and 10 % and 90 %."""
+    deciles = statistics.quantiles(values, n=10, method="inclusive") if len(values) > 1 else values * 9
+    middle = statistics.fmean(values) if key == "cpu" else statistics.median(values)
+    return {"value": middle, "p10": deciles[0], "p90": deciles[-1], "n": len(values)}
+
+
+def results(bench):
+    return {name: {key: summary(values, key) for key, values in kinds.items()}
+            for name, kinds in bench.samples.items() if name not in bench.absent}
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = [l.partition(":")[2].strip() for l in f if l.startswith("model name")]
+    with open("/proc/filesystems") as f:
+        v1 = os.path.isdir("/sys/fs/cgroup/pids") and "\tcgroup\n" in f.read()
+    return {"cpus": os.cpu_count(), "model": model[0] if model else platform.machine(),
+            "kernel": platform.release(), "cgroup": "v1" if v1 else "v2", "load": os.getloadavg()}
+
+
+def judge(found):
+    """(sentence, held) for each bar whose two sides ran."""
+    for what, key, other, bar in BARS:
+        if "ctnfs" not in found or other not in found or key not in found[other]:
+            continue
+        ratio = found["ctnfs"][key]["value"] / found[other][key]["value"]
+        if bar < 1:
+            yield ("%s: %.1f × less than %s; to be at least %g ×" % (what, 1 / ratio, other, 1 / bar),
+                   ratio <= bar)
+        else:
+            yield "%s: %.2f × the %s; to be at most %g ×" % (what, ratio, other, bar), ratio <= bar
+
+
+def cell(kinds, key):
+    if key not in kinds:
+        return "–"
+    s = kinds[key]
+    if key == "cpu":
+        return "%.2f" % (s["value"] / 1e3)
+    return "%.2f (%.2f–%.2f)" % tuple(s[k] / 1e3 for k in ("value", "p10", "p90"))
+
+
+def ratio(found, name, key):
+    if "floor" not in found or key not in found[name]:
+        return "–"
+    return "%.2f" % (found[name][key]["value"] / found["floor"][key]["value"])
+
+
+def print_table(found):
+    print("Milliseconds: median (10 %–90 %); CPU: mean. × floor: life, from idle, 1st instruction, CPU.\n")
+    print("%-18s" % "" + "".join("%-21s" % title for title, _ in COLUMNS[:4]) + "CPU    × floor")
+    for name, kinds in found.items():
+        ratios = "  ".join(ratio(found, name, key) for key in ("true", "true_idle", "first", "cpu"))
+        print("%-18s" % name + "".join("%-21s" % cell(kinds, key) for _, key in COLUMNS[:4]) +
+              "%-7s" % cell(kinds, "cpu") + ratios)
+
+
+def print_steps(found):
+    for key, title in (("true", "back to back"), ("true_idle", "from idle")):
+        steps = [(s, found["ctnfs"].get("%s_%s" % (key, s))) for s in ("mkdir", "cmd", "wait", "rmdir")]
+        print("ctnfs, %s: " % title + ", ".join("%s %.2f" % (s, v["value"] / 1e3) for s, v in steps if v))
+
+
+def report(bench):
+    found, facts = results(bench), machine()
+    print("%(cpus)d CPUs (%(model)s), Linux %(kernel)s, cgroup %(cgroup)s, load %(load)s" % facts)
+    print_table(found)
+    print()
+    if "ctnfs" in found:
+        print_steps(found)
+    for name, kib in bench.pss.items():
+        print("%s: %.0f KiB Pss of supervisor a container" % (name, kib))
+    for name, why in bench.absent.items():
+        print("%s does not run here: %s" % (name, why))
+    verdicts = list(judge(found))
+    for sentence, held in verdicts:
+        print("%s  %s" % ("held  " if held else "MISSED", sentence))
+    if bench.args.json:
+        with open(bench.args.json, "w") as f:
+            json.dump({"machine": facts, "rounds": bench.args.rounds, "results": found,
+                       "supervisor_pss_kib": bench.pss, "absent": bench.absent,
+                       "bars": verdicts, "samples": bench.samples}, f, indent=1)
+
+
+def main():
+    if os.geteuid() != 0:
+        print("it needs root")
+        return 77
+    bench = Bench(arguments())
+    try:
+        bench.run()
+    finally:
+        bench.close()
+    report(bench)
+    return 1 if any(name in bench.absent for name in MUST_RUN) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

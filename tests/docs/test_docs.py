@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What README.md, the manual pages and the examples say is what the programs do."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+import basics
+import harness
+from basics import TREE, have, limit
+
+EXAMPLES = os.path.join(TREE, "examples")
+PAGES = {n: os.path.join(TREE, "fs", "man", "ctnfs.%d" % n) for n in (5, 8)}
+SHELLS = ("bash", "dash")
+ID = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def readme():
+    return text_of(os.path.join(TREE, "README.md"))
+
+
+def ctnfs(*args):
+    r = subprocess.run([basics.build_path("ctnfs"), *args], capture_output=True, text=True,
+                       timeout=limit(20))
+    assert r.returncode == 0 and r.stderr == "", r
+    return r.stdout
+
+
+def rows():
+    """(path below a container or the root, when) of each row of the table."""
+    head, *lines = ctnfs("--tree").splitlines()
+    assert head.split() == ["path", "mode", "when", "what"]
+    for line in lines:
+        m = re.match(r"(\S+) +[-dl][-rwx]{9} +(-|live|next|stopped) +\S", line)
+        assert m, "a line of --tree of another form: %r" % line
+        yield re.sub(r"^<name>/", "", m[1]), m[2] if m[2] != "-" else None
+
+
+def items(page):
+    """(name, when) of everything that ctnfs(5) has an entry about."""
+    for line in re.findall(r"^\.It Pa (.*)$", page, re.M):
+        m = re.match(r"(.*?)(?: Bq (\w+))?$", line)
+        for name in m[1].split(" , "):
+            yield re.sub(r" Ns Ar .*", "*", name), m[2]
+
+
+# --- the table ---
+
+def test_readme_has_the_tree_of_the_program():
+    block = re.search(r"<!-- tree -->\n+```\n(.*?)```\n+<!-- /tree -->", readme(), re.S)
+    assert block, "README.md has no tree between its markers"
+    assert block[1] == ctnfs("--tree"), "put the output of ctnfs --tree there"
+
+
+def test_every_file_is_in_the_manual_page():
+    page = text_of(PAGES[5])
+    told = dict(items(page))
+    names = {path for path, _ in rows() if path and path != "." and not path.endswith("/")}
+    assert len(names) > 50
+    assert names - set(told) == set(), "not in ctnfs(5)"
+    assert set(told) - names == set(), "no file of the tree"
+    for path, when in rows():
+        if path.startswith("cgroup/"):  # "All of these are live" is said once
+            assert when in (None, "live")
+        elif when:
+            assert told[path] == when, path
+
+
+def test_status_keys_are_in_the_manual_page(server):
+    lines = server.make().read("status") + server.read("status")
+    page = text_of(PAGES[5])
+    for line in lines.splitlines():
+        key = line.split(":")[0]
+        assert re.search(r"^\.Li .*\b%s\b" % key, page, re.M), line
+
+
+# --- options ---
+
+def options():
+    """("-f", None) or ("state", default) of each option in the usage text."""
+    usage = ctnfs("-h")
+    found = re.findall(r"^    (-\S+)(?: (\w+)=\S+)?((?:.*\n(?:     .*\n)*))", usage, re.M)
+    assert len(found) > 8
+    for flag, name, rest in found:
+        default = re.search(r"\(((?:/|\d)[^)]*)\)", rest)
+        yield name or flag, default[1] if default else None
+
+
+def test_every_option_is_in_the_manual_page_and_readme():
+    page, text = text_of(PAGES[8]), readme()
+    for option, default in options():
+        if option.startswith("-"):
+            assert re.search(r"^\.It Fl %s$" % re.escape(option[1:]), page, re.M), option
+            assert "`%s`" % option in text, option
+        else:
+            assert re.search(r"^\.It Fl o Cm %s Ns = " % option, page, re.M), option
+            assert "`-o %s=" % option in text, option
+        if default:
+            assert default in page and default in text, (option, default)
+
+
+def test_manual_page_has_no_other_option():
+    known = {o.lstrip("-") for o, _ in options()}
+    for flag, name in re.findall(r"^\.It Fl (-?\w+)(?: Cm (\w+))?", text_of(PAGES[8]), re.M):
+        assert (name or flag.lstrip("-")) in known
+
+
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_manual_pages_are_sound(page):
+    if not have("mandoc"):
+        pytest.skip("mandoc is not installed")
+    r = subprocess.run(["mandoc", "-Tlint", "-W", "warning", PAGES[page]], capture_output=True,
+                       text=True, timeout=limit(20))
+    assert r.returncode == 0 and r.stdout == "", r.stdout + r.stderr
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", readme()):
+        assert os.path.exists(os.path.join(TREE, target)), target
+
+
+# --- sessions ---
+
+REDIS = [
+    r"^running\n\d+\n[0-9a-f]{64}\nName:\tdb\n", r"^LEVEL=high$", r"^cap_chown$",
+    r"^CapBnd:\t00000000a80425fb\t", r"^# mode 2", r"Ready to accept connections",
+    r"-> /proc/\d+/ns/net$", r"^net new \d+$", r"^PONG$", r"^own network$", r"redis-server",
+    r"^Uid:\t[1-9]\d{6,}\t", r"^7999488\n1024\nusage_usec \d+$", r"^0$",
+]
+EXPECTED = [  # of each block, in order
+    REDIS,
+    [r"^exit code 3$", r"^working$"],
+    [r" ENOENT cmd: .*nonesuch", r" ENOENT .*memory\.limit", r" EINVAL cmd: .*&"],
+]
+
+
+def sessions():
+    return re.findall(r"^```sh session\n(.*?)^```$", readme(), re.M | re.S)
+
+
+def in_order(patterns, text):
+    at = 0
+    for pattern in patterns:
+        m = re.compile(pattern, re.M).search(text, at)
+        assert m, "no %r after this point in:\n%s\n--- from here: ---\n%s" % (
+            pattern, text[:at], text[at:])
+        at = m.end()
+
+
+def test_every_session_is_known():
+    assert len(sessions()) == len(EXPECTED)
+
+
+@pytest.mark.skipif(not have("redis-server"), reason="redis-server is not installed")
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("number", range(len(EXPECTED)))
+def test_sessions_work_as_written(server, number, shell):
+    script = sessions()[number].replace("/mnt/ctn", server.mnt)
+    r = server.sh(script, shell=shell, cwd="/")
+    server.session.ids.update(ID.findall(r.stdout))
+    in_order(EXPECTED[number], r.stdout)
+    for line in r.stderr.splitlines():
+        assert number == 2 or "Terminated" in line, r.stderr
+    assert server.containers() == []
+
+
+# --- examples ---
+
+EXAMPLE_OUTPUT = {
+    "hello.sh": [r"^PONG$", r"^State:\trunning$", r"^0$"],
+    "one-shot.sh": [r"^working as root on job$", r"^exit code 3$", r" squared is \d+, exit code 0$"],
+    "limit.sh": [r"^memory limit: 33554432 bytes$", r"^exit code 137$", r"^OomKilled:\t1$",
+                 r"^oom_kill [1-9]", r"^times that pids.max refused: [1-9]", r"^nr_throttled [1-9]",
+                 r"^max 100000$", r"^exit code 137$"],
+    "tutorial.sh": [
+        r"^running\n\d+$", r"Ready to accept", r"redis-server", r"^1$", r"^NSpid:\t\d+\t1$",
+        r"^LEVEL=high$", r"^LEVEL=low$", r"^net new \d+$", r"^net: its own$",
+        r"^time: the same as ours$", r"^PONG$", r"^db$", r"^number 1$",
+        r"^Seccomp:\t0$", r"/[0-9a-f]{64}$", r"^1024$", r"^max$", r"^7999488$",
+        r" EBUSY cgroup/memory\.limit: .*\d{6}", r"^running\n7999488$", r"^Seccomp:\t2$",
+        r"^# mode 2", r"mount: .*permission denied", r"^CapBnd:\t00000000a80425fb$",
+        r"^CapBnd:\t00000000a80425fb\tcap_chown,", r"^0x00000000a80425fb=cap_chown,",
+        r"^exited\n0$"],
+}
+
+
+def example_env(session):
+    """The server of the examples on directories and ids of this test run, so that what it leaves
+    is found."""
+    base = session.id_base + next(session.count) % harness.SERVERS_AT_ONCE * harness.IDS_EACH
+    env = dict(os.environ, LC_ALL="C.UTF-8", TMPDIR=session.base,
+               CTNFS_SUBID="%d:%d" % (base, harness.IDS_EACH))
+    env["CTNFS_BUILD"] = os.path.dirname(basics.build_path("ctnfs"))
+    return env
+
+
+def test_every_example_is_tested():
+    assert set(os.listdir(EXAMPLES)) - set(EXAMPLE_OUTPUT) == {
+        "setup.sh", "with-mount", "full-life.py"}
+    for name in os.listdir(EXAMPLES):
+        assert os.access(os.path.join(EXAMPLES, name), os.X_OK), name
+
+
+def check_example(name, r, session):
+    session.ids.update(ID.findall(r.stdout))
+    assert r.returncode == 0, "%s: %d\n%s%s" % (name, r.returncode, r.stdout, r.stderr)
+    assert r.stderr == "", r.stderr
+    in_order(EXAMPLE_OUTPUT[name], r.stdout)
+
+
+@pytest.mark.skipif(not have("redis-server"), reason="redis-server is not installed")
+@pytest.mark.parametrize("name", sorted(EXAMPLE_OUTPUT))
+def test_examples_bring_their_own_mount(session, no_leaks, name):
+    before = set(os.listdir(session.base))
+    r = subprocess.run([os.path.join(EXAMPLES, name)], env=example_env(session), text=True,
+                       capture_output=True, stdin=subprocess.DEVNULL, timeout=limit(50))
+    check_example(name, r, session)
+    assert set(os.listdir(session.base)) == before
+
+
+@pytest.mark.skipif(not have("redis-server"), reason="redis-server is not installed")
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("name", sorted(EXAMPLE_OUTPUT))
+def test_examples_on_a_mount(server, name, shell):
+    r = subprocess.run([shell, os.path.join(EXAMPLES, name), server.mnt], text=True,
+                       capture_output=True, stdin=subprocess.DEVNULL, timeout=limit(50))
+    check_example(name, r, server.session)
+    assert server.containers() == []
+
+
+def test_with_mount_cleans_up_after_a_failure(session, no_leaks):
+    """A container that runs, one that was never started, and a script that is interrupted."""
+    before = set(os.listdir(session.base))
+    script = r'''cd "$1" && mkdir a b && echo "sleep 1000" > a/cmd && cat a/id && kill -TERM $PPID
+                 sleep 0.2; exit 7'''
+    r = subprocess.run([os.path.join(EXAMPLES, "with-mount"), "sh", "-c", script, "sh"],
+                       env=example_env(session), text=True, capture_output=True,
+                       stdin=subprocess.DEVNULL, timeout=limit(50))
+    session.ids.update(ID.findall(r.stdout))
+    assert r.returncode == 143 and r.stderr == "", r
+    assert set(os.listdir(session.base)) == before
+
+
+def test_full_life(server):
+    r = subprocess.run([os.path.join(EXAMPLES, "full-life.py"), "-n", "2", server.mnt], text=True,
+                       capture_output=True, stdin=subprocess.DEVNULL, timeout=limit(50))
+    assert r.returncode == 0 and r.stderr == "", r
+    in_order([r"^ctnfs +\d+\.\d+ ms +1\.00 x ctnfs$", r"^ctnfs, by a shell +\d", r"^true itself +\d"],
+             r.stdout)
+    assert server.containers() == []
+
+
+@pytest.mark.parametrize("name", sorted(n for n in os.listdir(EXAMPLES) if not n.endswith(".py")))
+@pytest.mark.parametrize("shell", SHELLS)
+def test_scripts_parse(name, shell):
+    subprocess.run([shell, "-n", os.path.join(EXAMPLES, name)], check=True)
