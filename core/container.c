@@ -153,6 +153,7 @@ static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
 static int create_on_disk(struct container *c, struct ctn_err *err)
 {
 	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = c->spec};
 	struct engine *e = c->engine;
 	char tmp[CTN_ID_LEN + 8];
 	int r;
@@ -166,7 +167,7 @@ static int create_on_disk(struct container *c, struct ctn_err *err)
 			r = ctn_fail_errno(err, "make the directory %s", dirs[i]);
 	}
 	if (r == 0)
-		r = container_save(c, c->spec, err);
+		r = state_save_new(c->dirfd, &rec, err);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
 	if (r < 0) {
@@ -193,7 +194,6 @@ static int remove_resources(struct container *c, struct ctn_err *err)
 	snprintf(trash, sizeof(trash), "trash-%s", c->id);
 	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "move the state directory away");
-	(void)fsync(e->state_fd);
 	r = io_remove_tree_at(e->run_fd, c->id, err);
 	if (r == 0)
 		r = io_remove_tree_at(e->state_fd, trash, err);

@@ -103,6 +103,12 @@ static int publish(struct container *c, const struct spec_field *f, struct spec 
 		return r;
 	}
 	pthread_mutex_lock(&c->lock);
+	r = check_when(c, f, err); /* it may have been started meanwhile */
+	if (r < 0) {
+		pthread_mutex_unlock(&c->lock);
+		(void)container_save(c, c->spec, NULL);
+		return r;
+	}
 	old = c->spec;
 	c->spec = spec_get(spec);
 	c->changed = ctn_now();
@@ -154,6 +160,73 @@ int container_store(struct container *c, const struct spec_field *f, const struc
 	pthread_mutex_unlock(&c->edit);
 	if (r == 0 && ret)
 		*ret = ctn_take_ptr(spec);
+	spec_put(spec);
+	return r;
+}
+
+/* For a start that is about to be: in force at once, on disk while it is under way. With c->edit
+ * held. @from: NULL, or what must be in force now. */
+static int swap_spec(struct container *c, const struct spec_field *f, const struct spec *from,
+		     struct spec *spec, struct ctn_err *err)
+{
+	struct spec *old = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&c->lock);
+	if (!from)
+		r = check_when(c, f, err);
+	if (r == 0 && (!from || c->spec == from)) {
+		old = c->spec;
+		c->spec = spec_get(spec);
+		c->changed = ctn_now();
+	}
+	pthread_mutex_unlock(&c->lock);
+	spec_put(old);
+	return r;
+}
+
+/* With c->edit held. */
+static int run_edited(struct container *c, struct spec *spec, struct life_waiter *w,
+		      struct ctn_err *err)
+{
+	const struct spec_field *f = spec_field_find("cmd");
+	struct spec *before = spec_get(c->spec);
+	struct ctn_err why = {0};
+	int r = spec->start ? swap_spec(c, f, NULL, spec, err) : publish(c, f, spec, err);
+
+	if (r == 0 && spec->start) {
+		r = life_start(c, w, err);
+		if (r < 0)
+			(void)swap_spec(c, f, spec, before, NULL);
+		else if (container_save(c, spec, &why) <
+			 0) /* it runs; the next change tries again */
+			container_note_error(c->engine, c, f->name, &why);
+	}
+	spec_put(before);
+	return r;
+}
+
+int life_run(struct container *c, const char *text, size_t len, struct life_waiter *w,
+	     struct ctn_err *err)
+{
+	const struct spec_field *f = spec_field_find("cmd");
+	ctn_autofree char *copy = NULL;
+	struct spec *spec = NULL;
+	int r = check_text(f, text, len, &copy, err);
+
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->edit);
+	pthread_mutex_lock(&c->lock);
+	r = check_when(c, f, err);
+	pthread_mutex_unlock(&c->lock);
+	if (r == 0 && !(spec = spec_dup(c->spec)))
+		r = ctn_fail(err, ENOMEM, "cmd: no memory");
+	if (r == 0)
+		r = f->store(spec, f, copy, SPEC_REPLACE, err);
+	if (r == 0)
+		r = run_edited(c, spec, w, err);
+	pthread_mutex_unlock(&c->edit);
 	spec_put(spec);
 	return r;
 }

@@ -88,25 +88,46 @@ int io_write_at(int dirfd, const char *path, const char *text, struct ctn_err *e
 	return 0;
 }
 
-static int replace_write(int dirfd, const char *tmp, const char *name, const void *data, size_t len,
-			 mode_t mode, bool durable, struct ctn_err *err)
+static int write_new(int dirfd, const char *name, int flags, const void *data, size_t len,
+		     mode_t mode, bool durable, struct ctn_err *err)
 {
-	ctn_autoclose int fd = openat(dirfd, tmp,
-				      O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	ctn_autoclose int fd = openat(dirfd, name,
+				      flags | O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
 	int r;
 
 	if (fd < 0)
-		return ctn_fail_errno(err, "create %s", tmp);
+		return ctn_fail_errno(err, "create %s", name);
 	r = io_write_all(fd, data, len);
 	if (r < 0) {
 		errno = -r;
-		return ctn_fail_errno(err, "write %s", tmp);
+		return ctn_fail_errno(err, "write %s", name);
 	}
 	if (durable && fsync(fd) < 0)
-		return ctn_fail_errno(err, "fsync %s", tmp);
-	if (renameat(dirfd, tmp, dirfd, name) < 0)
-		return ctn_fail_errno(err, "rename %s to %s", tmp, name);
+		return ctn_fail_errno(err, "fsync %s", name);
 	return 0;
+}
+
+static int sync_dir(int dirfd, const char *name, struct ctn_err *err)
+{
+	return fsync(dirfd) < 0 ? ctn_fail_errno(err, "fsync the directory of %s", name) : 0;
+}
+
+int io_create_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		 bool durable, struct ctn_err *err)
+{
+	int r = write_new(dirfd, name, O_EXCL, data, len, mode, durable, err);
+
+	return r == 0 && durable ? sync_dir(dirfd, name, err) : r;
+}
+
+static int replace_write(int dirfd, const char *tmp, const char *name, const void *data, size_t len,
+			 mode_t mode, bool durable, struct ctn_err *err)
+{
+	int r = write_new(dirfd, tmp, O_TRUNC, data, len, mode, durable, err);
+
+	if (r == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
+		r = ctn_fail_errno(err, "rename %s to %s", tmp, name);
+	return r;
 }
 
 int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
@@ -122,9 +143,7 @@ int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mod
 		(void)unlinkat(dirfd, tmp, 0); /* undo what we made; r already says why */
 		return r;
 	}
-	if (durable && fsync(dirfd) < 0)
-		return ctn_fail_errno(err, "fsync the directory of %s", name);
-	return 0;
+	return durable ? sync_dir(dirfd, name, err) : 0;
 }
 
 /* A container can nest directories deeper than we have descriptors or stack: what is deeper than

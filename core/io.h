@@ -48,6 +48,11 @@ int io_write_at(int dirfd, const char *path, const char *text, struct ctn_err *e
 int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		  bool durable, struct ctn_err *err);
 
+/** io_create_at() - as io_replace_at() for a file that does not exist yet, in a directory that
+ * nobody looks into yet. -EEXIST. */
+int io_create_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
+		 bool durable, struct ctn_err *err);
+
 /** io_remove_tree_at() - remove @name under @dirfd and all below it; stays on one file system;
  * never follows a symbolic link. What does not exist is success. Return: 0 or -errno of the first
  * failure. */

@@ -33,6 +33,13 @@ struct life_waiter {
  * nobody waits, the verb goes on all the same.
  */
 int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err);
+/**
+ * life_run() - what writing `cmd` does: store the command, and start it unless `start` is 0. The
+ * command is on disk when it returns. A start that fails at once leaves the command that was there
+ * before; of one that fails later the waiter is told, who should restore it (container_restore()).
+ */
+int life_run(struct container *c, const char *text, size_t len, struct life_waiter *w,
+	     struct ctn_err *err);
 int life_stop(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err);
 /** life_kill() - with SIGKILL: pending until it is gone; another signal: sent to its first process.
  */

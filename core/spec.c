@@ -171,17 +171,39 @@ static const char *knob_twin(const char *knob)
 	return strcmp(knob, "cpu.shares") == 0 ? "cpu.weight" : NULL;
 }
 
-static void drop_knob(struct spec *s, const char *knob)
+/* The entries that begin with @prefix and a blank. */
+static void drop_entries(struct spec *s, const char *prefix)
 {
-	size_t n = knob ? strlen(knob) : 0;
+	size_t n = strlen(prefix), kept = 0;
 
-	for (size_t i = 0; n > 0 && i < s->cgroup.len; i++) {
-		if (strncmp(s->cgroup.items[i], knob, n) != 0 || s->cgroup.items[i][n] != ' ')
-			continue;
-		free(s->cgroup.items[i]);
-		s->cgroup.items[i] = s->cgroup.items[--s->cgroup.len];
-		s->cgroup.items[s->cgroup.len] = NULL;
+	for (size_t i = 0; i < s->cgroup.len; i++) {
+		char *entry = s->cgroup.items[i];
+
+		if (strncmp(entry, prefix, n) == 0 && entry[n] == ' ')
+			free(entry);
+		else
+			s->cgroup.items[kept++] = entry;
 	}
+	s->cgroup.len = kept;
+	if (s->cgroup.items)
+		s->cgroup.items[kept] = NULL;
+}
+
+/* What a new value stands in place of: the knob's old one; of io.max, whose values are one a
+ * device, that of the same device. */
+static void drop_replaced(struct spec *s, const char *knob, const char *value)
+{
+	char prefix[64];
+	size_t device = strcspn(value, " ");
+
+	if (strcmp(knob, "io.max") == 0 && value[device] &&
+	    (size_t)snprintf(prefix, sizeof(prefix), "%s %.*s", knob, (int)device, value) <
+		    sizeof(prefix))
+		drop_entries(s, prefix);
+	else
+		drop_entries(s, knob);
+	if (knob_twin(knob))
+		drop_entries(s, knob_twin(knob));
 }
 
 int spec_set_knob(struct spec *s, const char *knob, const char *value, struct ctn_err *err)
@@ -190,8 +212,7 @@ int spec_set_knob(struct spec *s, const char *knob, const char *value, struct ct
 
 	if (asprintf(&entry, "%s %s", knob, value) < 0)
 		return ctn_fail(err, ENOMEM, "no memory to keep %s", knob);
-	drop_knob(s, knob);
-	drop_knob(s, knob_twin(knob));
+	drop_replaced(s, knob, value);
 	if (strlist_add(&s->cgroup, entry, strlen(entry)) < 0)
 		return ctn_fail(err, ENOMEM, "no memory to keep %s", knob);
 	return 0;

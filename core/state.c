@@ -14,12 +14,22 @@
 
 enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20, STATE_DEPTH = 16 };
 
-static int save(int dirfd, const char *name, struct json_object *o, bool durable,
+enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW };
+
+static int write_file(int dirfd, const char *name, const char *text, enum save how,
+		      struct ctn_err *err)
+{
+	if (how == SAVE_NEW)
+		return io_create_at(dirfd, name, text, strlen(text), 0600, true, err);
+	return io_replace_at(dirfd, name, text, strlen(text), 0600, how == SAVE_DURABLE, err);
+}
+
+static int save(int dirfd, const char *name, struct json_object *o, enum save how,
 		struct ctn_err *err)
 {
 	const char *text = json_object_to_json_string_ext(
 		o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-	int r = text ? io_replace_at(dirfd, name, text, strlen(text), 0600, durable, err)
+	int r = text ? write_file(dirfd, name, text, how, err)
 		     : ctn_fail(err, ENOMEM, "no memory to save %s", name);
 
 	json_object_put(o);
@@ -84,14 +94,24 @@ static uint64_t get_u64(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_uint64(v) : 0;
 }
 
-int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
+static struct json_object *record_to_json(const struct state_record *rec)
 {
 	struct json_object *o = versioned();
 
 	json_object_object_add(o, "uid_base", json_object_new_uint64(rec->uid_base));
 	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
 	json_object_object_add(o, "spec", spec_to_json(rec->spec));
-	return save(dirfd, "spec", o, true, err);
+	return o;
+}
+
+int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
+{
+	return save(dirfd, "spec", record_to_json(rec), SAVE_DURABLE, err);
+}
+
+int state_save_new(int dirfd, const struct state_record *rec, struct ctn_err *err)
+{
+	return save(dirfd, "spec", record_to_json(rec), SAVE_NEW, err);
 }
 
 /* The "spec" member of a state file. */
@@ -136,7 +156,7 @@ int state_save_exit(int dirfd, const struct state_exit *e, struct ctn_err *err)
 	json_object_object_add(o, "oom_killed", json_object_new_boolean(e->oom_killed));
 	json_object_object_add(o, "started", json_object_new_uint64(e->started));
 	json_object_object_add(o, "finished", json_object_new_uint64(e->finished));
-	return save(dirfd, "exit", o, false, err);
+	return save(dirfd, "exit", o, SAVE_LAZY, err);
 }
 
 int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
@@ -165,7 +185,7 @@ int state_save_run(int run_dirfd, const struct spec *spec, const char *skeleton,
 	json_object_object_add(o, "skeleton", json_object_new_string(skeleton));
 	json_object_object_add(o, "oom_kills", json_object_new_uint64(oom_kills));
 	json_object_object_add(o, "spec", spec_to_json(spec));
-	return save(run_dirfd, "spec", o, false, err);
+	return save(run_dirfd, "spec", o, SAVE_LAZY, err);
 }
 
 int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64_t *ret_oom_kills,

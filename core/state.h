@@ -31,6 +31,9 @@ struct state_exit {
 /** state_save() - durable. state_load() - -ENOENT; -EINVAL: not ours, or from a newer version (left
  * as it is). */
 int state_save(int dirfd, const struct state_record *record, struct ctn_err *err);
+/** state_save_new() - as state_save() in a directory that is only being made, and has a temporary
+ * name itself. */
+int state_save_new(int dirfd, const struct state_record *record, struct ctn_err *err);
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
 
 /** state_save_exit() - not fsync'ed, but replaced as a whole: after a power cut the run is known to

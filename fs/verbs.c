@@ -154,22 +154,16 @@ static bool may_take_cmd(enum ctn_state state)
 static int write_cmd(const struct node_ref *ref, const struct container_view *view,
 		     struct write_op *op, const char *line, struct ctn_err *err)
 {
-	const struct spec_field *field = spec_field_find("cmd");
-	struct spec *now = NULL;
 	int r;
 
 	if (!may_take_cmd(view->state))
 		return ctn_fail(err, EBUSY,
 				"cmd: it is %s; stop it first (echo stop > ctl), or make another",
 				ctn_state_name(view->state));
-	r = container_store(ref->c, field, NULL, line, strlen(line), SPEC_REPLACE, &now, err);
-	if (r == 0 && now->start) {
-		write_undo(op, field, view->spec);
-		r = life_start(ref->c, write_waiter(op), err);
-		if (r < 0)
-			ctn_fail_context(err, "cmd");
-	}
-	spec_put(now);
+	write_undo(op, spec_field_find("cmd"), view->spec);
+	r = life_run(ref->c, line, strlen(line), write_waiter(op), err);
+	if (r < 0 && strncmp(err->text, "cmd", 3) != 0)
+		ctn_fail_context(err, "cmd");
 	return r;
 }
 

@@ -97,17 +97,3 @@ def test_swapping_two_names(tidy):
     ids = a.get("id"), b.get("id")
     tidy.sh("mv a tmp && mv b a && mv tmp b")
     assert (a.get("id"), b.get("id")) == ids[::-1]
-
-
-def test_scratch_files_replace_configuration(ctn):
-    """mv tmp env, sed -i and editors."""
-    ctn.put("env", "LEVEL=high")
-    ctn.server.sh("cd %s; echo LEVEL=low > env.tmp && mv env.tmp env" % ctn.name)
-    assert "LEVEL=low" in ctn.lines("env")
-    ctn.server.sh("cd %s; sed -i s/low/none/ env" % ctn.name)
-    assert "LEVEL=none" in ctn.lines("env")
-    assert not [n for n in os.listdir(ctn.path()) if n.endswith(".tmp") or n.startswith("sed")]
-    r = ctn.server.sh("cd %s; echo nonsense > .e && mv .e env" % ctn.name, check=False)
-    assert r.returncode != 0 and "LEVEL=none" in ctn.lines("env")
-    ctn.server.sh("cd %s; rm -f .e" % ctn.name)
-    assert slurp(ctn.path("env")).count("LEVEL") == 1
