@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -76,7 +77,7 @@ class Bench:
             contestant = make()
             contestant.life("true")
             contestant.life("first")
-        except (contestants.Failed, OSError) as e:
+        except (contestants.Failed, OSError, subprocess.SubprocessError) as e:
             self.absent[name] = str(e).replace("\n", " ")
             if contestant:
                 contestant.close()

@@ -16,6 +16,11 @@ TRUE = "/usr/bin/true"
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+def run_dir():
+    """A directory on a tmpfs where there is one, as /run is on real hosts."""
+    return tempfile.mkdtemp(prefix="ctnfs-bench-", dir="/dev/shm" if os.path.ismount("/dev/shm") else "/run")
+
+
 class Failed(Exception):
     """A contestant does not run, and why."""
 
@@ -148,7 +153,7 @@ def runtime(tool, base, root, seccomp=True):
     place = os.path.join(base, name.replace(", ", "-").replace(" ", "-"))
     for kind, program in (("true", TRUE), ("first", "/first")):
         peers.bundle_make(os.path.join(place, kind), root, program, seccomp)
-    states = os.path.join(place, "state")
+    states = run_dir()
     ident = "bench-%d-%s" % (os.getpid(), os.path.basename(place))
 
     def make(program):
@@ -158,17 +163,18 @@ def runtime(tool, base, root, seccomp=True):
     def cleanup():
         subprocess.run([tool, "--root", states, "delete", "--force", ident],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(states, ignore_errors=True)
 
     return Command(name, make, cleanup)
 
 
 class Server:
-    """A mount of its own. Its run directory is on a tmpfs, as /run is on real hosts."""
+    """A mount of its own."""
 
-    def __init__(self, build, base, run=None):
+    def __init__(self, build, base):
         self.mount = os.path.join(base, "mnt")
         os.mkdir(self.mount)
-        self.run = tempfile.mkdtemp(prefix="ctnfs-bench-run-", dir=run or "/dev/shm")
+        self.run = run_dir()
         options = "state=%s,run=%s" % (os.path.join(base, "ctn-state"), self.run)
         self.log = open(os.path.join(base, "server.log"), "w+")
         self.proc = subprocess.Popen([os.path.join(build, "ctnfs"), "-f", "-o", options, self.mount],
