@@ -174,8 +174,6 @@ static int create_on_disk(struct container *c, struct ctn_err *err)
 		(void)io_remove_tree_at(e->state_fd, tmp, NULL);
 		return r;
 	}
-	if (fsync(e->state_fd) < 0)
-		r = ctn_fail_errno(err, "fsync the state directory");
 	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
 		r = ctn_fail_errno(err, "make the run directory");
 	return r < 0 ? r : open_dir(e->run_fd, c->id, &c->run_dirfd, err);

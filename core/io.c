@@ -115,9 +115,7 @@ static int sync_dir(int dirfd, const char *name, struct ctn_err *err)
 int io_create_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		 bool durable, struct ctn_err *err)
 {
-	int r = write_new(dirfd, name, O_EXCL, data, len, mode, durable, err);
-
-	return r == 0 && durable ? sync_dir(dirfd, name, err) : r;
+	return write_new(dirfd, name, O_EXCL, data, len, mode, durable, err);
 }
 
 static int replace_write(int dirfd, const char *tmp, const char *name, const void *data, size_t len,

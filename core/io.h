@@ -48,8 +48,8 @@ int io_write_at(int dirfd, const char *path, const char *text, struct ctn_err *e
 int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		  bool durable, struct ctn_err *err);
 
-/** io_create_at() - as io_replace_at() for a file that does not exist yet, in a directory that
- * nobody looks into yet. -EEXIST. */
+/** io_create_at() - make a file that must not exist yet. @durable: its contents are on disk on
+ * return; that it has a name there is the caller's to sync. Return: 0; -EEXIST; -errno. */
 int io_create_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		 bool durable, struct ctn_err *err);
 

@@ -25,7 +25,7 @@
 static const char *const host_binds[] = {"/usr",   "/opt",   "/bin",	"/sbin", "/lib",
 					 "/lib32", "/lib64", "/libx32", NULL};
 
-/* What docker hides, and what newer kernels and other distributions have of the same sort. */
+/* What docker hides. */
 static const char *const masked_paths[] = {
 	"/proc/acpi",
 	"/proc/asound",
@@ -39,11 +39,30 @@ static const char *const masked_paths[] = {
 	"/proc/timer_stats",
 	"/sys/devices/virtual/powercap",
 	"/sys/firmware",
+	NULL,
+};
+/* A new sysfs has nothing mounted in it, but the host's own, which is what there is without a
+ * network namespace, has all of these. */
+static const char *const masked_host_paths[] = {
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/sys/devices/virtual/powercap",
+	"/sys/firmware",
 	"/sys/fs/selinux",
+	"/sys/fs/bpf",
+	"/sys/fs/fuse",
+	"/sys/fs/pstore",
 	"/sys/kernel/debug",
 	"/sys/kernel/tracing",
 	"/sys/kernel/security",
-	"/sys/fs/pstore",
 	NULL,
 };
 static const char *const readonly_paths[] = {
@@ -120,7 +139,8 @@ static int compile_filter(const struct spec *spec, struct seccomp_program *ret, 
 	return r;
 }
 
-static void pack_paths(struct packer *p, struct wire_start *m, const struct container *c)
+static void pack_paths(struct packer *p, struct wire_start *m, const struct container *c,
+		       const struct spec *spec)
 {
 	const struct engine *e = c->engine;
 	ctn_autofree char *lower = NULL, *state = NULL, *run = NULL;
@@ -135,7 +155,7 @@ static void pack_paths(struct packer *p, struct wire_start *m, const struct cont
 	m->state = pack_string(p, state);
 	m->run = pack_string(p, run);
 	m->binds = pack_list(p, host_binds);
-	m->masked = pack_list(p, masked_paths);
+	m->masked = pack_list(p, spec_ns_is_host(spec, NS_NET) ? masked_host_paths : masked_paths);
 	m->readonly = pack_list(p, readonly_paths);
 }
 
@@ -181,7 +201,7 @@ static int pack_start(const struct container *c, const struct spec *spec, uint32
 	m.envp = pack_list(p, (const char *const *)env.items);
 	m.cwd = pack_string(p, spec->cwd);
 	m.hostname = pack_string(p, spec_hostname(spec));
-	pack_paths(p, &m, c);
+	pack_paths(p, &m, c, spec);
 	strlist_free(&env);
 	if (p->failed)
 		return ctn_fail(err, E2BIG, "cmd and env together are too long");
@@ -204,7 +224,7 @@ static int pack_adopt(const struct container *c, const struct spec *spec,
 	m.filter_off = m.envp.off = 0;
 	m.argv = pack_list(p, (const char *const *)spec->cmd.items);
 	m.cwd = m.hostname = pack_string(p, "");
-	pack_paths(p, &m, c);
+	pack_paths(p, &m, c, spec);
 	if (p->failed)
 		return ctn_fail(err, E2BIG, "cmd is too long");
 	m.size = (uint32_t)p->len;
@@ -233,17 +253,15 @@ static int spawn_monitor(const struct engine *e, int sock, pid_t *ret, struct ct
 	char path[32], *argv[] = {"ctnfs-monitor", NULL}, *envp[] = {NULL};
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
-	sigset_t none, all;
+	sigset_t none;
 	int r;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->monitor_fd);
 	sigemptyset(&none);
-	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
 	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
 	for (int fd = 0; fd < 3; fd++)
 		posix_spawn_file_actions_adddup2(&actions, e->null_fd, fd);
 	posix_spawn_file_actions_adddup2(&actions, sock, WIRE_SOCKET_FD);

@@ -14,11 +14,35 @@
 
 enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20, STATE_DEPTH = 16 };
 
-enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW };
+enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW, SAVE_IN_PLACE };
+
+enum { IN_PLACE_SIZE = 512 };
+
+/* Twice in each run, so without a new file: always the same number of bytes, by one write. */
+static int write_in_place(int dirfd, const char *name, const char *text, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+				      0600);
+	char padded[IN_PLACE_SIZE];
+	size_t len = strlen(text);
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open %s", name);
+	if (len >= sizeof(padded))
+		return ctn_fail(err, EFBIG, "%s is too long", name);
+	memset(padded, ' ', sizeof(padded));
+	memcpy(padded, text, len);
+	padded[sizeof(padded) - 1] = '\n';
+	if (pwrite(fd, padded, sizeof(padded), 0) != (ssize_t)sizeof(padded))
+		return ctn_fail_errno(err, "write %s", name);
+	return 0;
+}
 
 static int write_file(int dirfd, const char *name, const char *text, enum save how,
 		      struct ctn_err *err)
 {
+	if (how == SAVE_IN_PLACE)
+		return write_in_place(dirfd, name, text, err);
 	if (how == SAVE_NEW)
 		return io_create_at(dirfd, name, text, strlen(text), 0600, true, err);
 	return io_replace_at(dirfd, name, text, strlen(text), 0600, how == SAVE_DURABLE, err);
@@ -156,7 +180,7 @@ int state_save_exit(int dirfd, const struct state_exit *e, struct ctn_err *err)
 	json_object_object_add(o, "oom_killed", json_object_new_boolean(e->oom_killed));
 	json_object_object_add(o, "started", json_object_new_uint64(e->started));
 	json_object_object_add(o, "finished", json_object_new_uint64(e->finished));
-	return save(dirfd, "exit", o, SAVE_LAZY, err);
+	return save(dirfd, "exit", o, SAVE_IN_PLACE, err);
 }
 
 int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)

@@ -36,8 +36,8 @@ int state_save(int dirfd, const struct state_record *record, struct ctn_err *err
 int state_save_new(int dirfd, const struct state_record *record, struct ctn_err *err);
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
 
-/** state_save_exit() - not fsync'ed, but replaced as a whole: after a power cut the run is known to
- * have ended anyhow. */
+/** state_save_exit() - not fsync'ed: after a power cut the run is known to have ended anyhow.
+ * Written in place, whole or not at all as far as a killed server is concerned. */
 int state_save_exit(int dirfd, const struct state_exit *exit, struct ctn_err *err);
 int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err);
 

@@ -186,7 +186,7 @@ class Server:
             except OSError:
                 continue
         with open(proc + "mountinfo") as f:
-            mounts = sorted(re.sub(r"^\d+ \d+ ", "", l.strip()) for l in f if self.session.base in l)
+            mounts = sorted(re.sub(r"^\d+ \d+ ", "", l.strip()) for l in f if self.dir + "/" in l)
         return {"fds": sorted(fds), "children": sorted(children), "mounts": mounts,
                 "state": sorted(os.listdir(self.state)), "run": sorted(os.listdir(self.run))}
 

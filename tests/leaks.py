@@ -89,11 +89,12 @@ def cgroup_mounts():
 
 
 def cgroups(session):
-    """L7."""
+    """L7. Servers share the directory "ctnfs": the last one removes it."""
     for top in cgroup_mounts():
         for path, dirs, _ in os.walk(top):
             for name in dirs:
-                if name in session.ids or (ALONE and "ctnfs" in name):
+                shared = name == "ctnfs" and harness.LIVE
+                if name in session.ids or (ALONE and "ctnfs" in name and not shared):
                     yield "cgroup: " + os.path.join(path, name)
 
 

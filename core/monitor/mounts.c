@@ -106,22 +106,24 @@ static int tmpfs_make(uid_t owner, int *ret, struct ctn_err *err)
 	return r;
 }
 
-/* A detached copy of what is at @path, with all below it. Return: 1; 0 when there is nothing;
+/* A detached copy of what is at @path, with all below it. Return: 1; 0 when there is no directory;
  * -errno. */
 static int clone_path(const char *path, unsigned attr, int *ret, struct ctn_err *err)
 {
 	struct mount_attr set = {.attr_set = attr};
-	ctn_autoclose int fd = open_tree(AT_FDCWD, path,
-					 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE |
-						 AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+	ctn_autoclose int fd = -1;
 	struct stat st;
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : ctn_fail_errno(err, "clone the mount of %s", path);
-	if (fstat(fd, &st) < 0)
-		return ctn_fail_errno(err, "stat %s", path);
+	/* Look first: closing a mount that was cloned in vain waits for an RCU grace period. */
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : ctn_fail_errno(err, "stat %s", path);
 	if (!S_ISDIR(st.st_mode)) /* /bin -> usr/bin is in the skeleton */
 		return 0;
+	fd = open_tree(AT_FDCWD, path,
+		       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW |
+			       AT_NO_AUTOMOUNT);
+	if (fd < 0)
+		return ctn_fail_errno(err, "clone the mount of %s", path);
 	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &set, sizeof(set)) < 0)
 		return ctn_fail_errno(err, "restrict the mount of %s", path);
 	*ret = ctn_take_fd(fd);

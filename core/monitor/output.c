@@ -42,7 +42,9 @@ static int fifo_open(const struct plan *p, const char *name, int flags, int *ret
 
 int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 {
-	/* Our reading end first, or the opens that follow would wait for one. */
+	/* Our ends of the output are open for writing, too: without that, poll(2) would report a
+	 * program that has closed its own again and again, as POLLHUP. Input's reading end first,
+	 * or the writing one would find nobody. */
 	const struct {
 		const char *name;
 		int flags;
@@ -50,9 +52,9 @@ int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 	} ends[] = {
 		{"in", O_RDONLY | O_NONBLOCK, &ret->child_in},
 		{"in", O_WRONLY | O_NONBLOCK, &ret->in},
-		{"out", O_RDONLY | O_NONBLOCK, &ret->out},
+		{"out", O_RDWR | O_NONBLOCK, &ret->out},
 		{"out", O_RDWR, &ret->child_out},
-		{"err", O_RDONLY | O_NONBLOCK, &ret->err},
+		{"err", O_RDWR | O_NONBLOCK, &ret->err},
 		{"err", O_RDWR, &ret->child_err},
 	};
 	static const char *const names[] = {"in", "out", "err"};
@@ -69,10 +71,10 @@ int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 
 int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 {
-	int r = fifo_open(p, "out", O_RDONLY | O_NONBLOCK, &ret->out, err);
+	int r = fifo_open(p, "out", O_RDWR | O_NONBLOCK, &ret->out, err);
 
 	if (r == 0)
-		r = fifo_open(p, "err", O_RDONLY | O_NONBLOCK, &ret->err, err);
+		r = fifo_open(p, "err", O_RDWR | O_NONBLOCK, &ret->err, err);
 	(void)fifo_open(p, "in", O_WRONLY | O_NONBLOCK, &ret->in,
 			NULL); /* it may have closed its end */
 	return r;

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from basics import limit, slurp
+from basics import limit, until
 from containers import Ctn
 
 
@@ -44,11 +44,22 @@ def test_mv(any_state):
     s.sh("mkdir old; rmdir old")
 
 
+def has_open(pid, path):
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            if os.readlink("/proc/%d/fd/%s" % (pid, fd)) == path:
+                return True
+        except OSError:
+            pass
+    return False
+
+
 def test_open_descriptors_go_along(tidy):
     c = tidy.make("old").sh("sleep 1000")
     fd = os.open(c.path("state"), os.O_RDONLY)
     waiter = subprocess.Popen(["cat", c.path("wait")], stdout=subprocess.PIPE, text=True)
     try:
+        until(lambda: has_open(waiter.pid, c.path("wait")), "cat has opened it")
         os.rename(c.path(), tidy.path("renamed"))
         assert os.pread(fd, 20, 0) == b"running\n"
         Ctn(tidy, "renamed").put("ctl", "kill")

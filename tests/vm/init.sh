@@ -54,6 +54,7 @@ second() {
 	mount_all
 	control_groups
 	hostname ctnfs-vm
+	echo "127.0.0.1 localhost ctnfs-vm" > /etc/hosts
 	ip link set lo up
 	for name in fuse overlay veth; do
 		modprobe $name || echo "no module $name"

@@ -129,13 +129,22 @@ def is_wanted(info):
     return info
 
 
+def installed(o):
+    """Where `meson install` would put what."""
+    with open(os.path.join(o.build, "meson-info/intro-installed.json")) as f:
+        return json.load(f)
+
+
 def write_job(o, path):
-    """A tar of the sources and the build, at the places that they have here."""
+    """A tar of the sources and the build, at the places that they have here; it is installed as well."""
     with tarfile.open(path, "w") as tar:
         for name in sorted(os.listdir(o.source)):
             if not name.startswith("build"):
                 tar.add(os.path.join(o.source, name), filter=is_wanted)
         tar.add(o.build, filter=is_wanted)
+        for path, place in installed(o).items():
+            if os.path.exists(path):
+                tar.add(path, place)
         for name in ("guest.py", "report_now.py"):
             tar.add(os.path.join(HERE, name), GUEST + name)
         data = json.dumps(make_job(o)).encode()

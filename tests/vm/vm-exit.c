@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ends the virtual machine: its isa-debug-exit device makes QEMU exit with 2 * status + 1. The cloud
- * kernel has no /dev/port, hence a program. */
+/* Ends the virtual machine: its isa-debug-exit device makes QEMU exit with 2 * status + 1. The
+ * cloud kernel has no /dev/port, hence a program. */
 #include <stdlib.h>
 #include <sys/io.h>
 
