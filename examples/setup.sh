@@ -13,6 +13,8 @@ packages="gcc libc6-dev meson ninja-build pkg-config
 packages="$packages fuse3 libcap2-bin util-linux procps iproute2 redis-server redis-tools"
 # The tests use these as well.
 packages="$packages python3 python3-pytest clang-format mandoc strace jq rsync"
+# They run in a virtual machine, too.
+packages="$packages qemu-system-x86 mmdebstrap e2fsprogs zstd"
 
 die() {
 	echo "setup.sh: $*" >&2

@@ -132,7 +132,7 @@ REDIS = [
     r"^running\n\d+\n[0-9a-f]{64}\nName:\tdb\n", r"^LEVEL=high$", r"^cap_chown$",
     r"^CapBnd:\t00000000a80425fb\t", r"^# mode 2", r"Ready to accept connections",
     r"-> /proc/\d+/ns/net$", r"^net new \d+$", r"^PONG$", r"^own network$", r"redis-server",
-    r"^Uid:\t[1-9]\d{6,}\t", r"^7999488\n1024\nusage_usec \d+$", r"^0$",
+    r"^Uid:\t[1-9]\d{6,}\t", r"^15998976\n1024\nusage_usec \d+$", r"^0$",
 ]
 EXPECTED = [  # of each block, in order
     REDIS,
@@ -183,8 +183,8 @@ EXAMPLE_OUTPUT = {
         r"^running\n\d+$", r"Ready to accept", r"redis-server", r"^1$", r"^NSpid:\t\d+\t1$",
         r"^LEVEL=high$", r"^LEVEL=low$", r"^net new \d+$", r"^net: its own$",
         r"^time: the same as ours$", r"^PONG$", r"^db$", r"^number 1$",
-        r"^Seccomp:\t0$", r"/[0-9a-f]{64}$", r"^1024$", r"^max$", r"^7999488$",
-        r" EBUSY cgroup/memory\.limit: .*\d{6}", r"^running\n7999488$", r"^Seccomp:\t2$",
+        r"^Seccomp:\t0$", r"/[0-9a-f]{64}$", r"^1024$", r"^max$", r"^15998976$",
+        r" EBUSY cgroup/memory\.limit: .*\d{6}", r"^running\n15998976$", r"^Seccomp:\t2$",
         r"^# mode 2", r"mount: .*permission denied", r"^CapBnd:\t00000000a80425fb$",
         r"^CapBnd:\t00000000a80425fb\tcap_chown,", r"^0x00000000a80425fb=cap_chown,",
         r"^exited\n0$"],

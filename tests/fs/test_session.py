@@ -25,7 +25,7 @@ i=0; while ! nsenter --net=ns/net redis-cli ping 2>/dev/null; do
 done
 if [ ns/net -ef /proc/self/ns/net ]; then echo same network; else echo own network; fi
 cat ps; ls procs/; cat procs/1/status; ls root/ layer/
-cat cgroup/memory.usage; echo 8000000 > memory.limit; cat memory.limit cgroup/cpu.shares cgroup/cpu.stat
+cat cgroup/memory.usage; echo 16000000 > memory.limit; cat memory.limit cgroup/cpu.shares cgroup/cpu.stat
 tail -f log & tail=$!
 cat wait > $M/../waited & waiter=$!
 echo 'stop 5' > ctl ; cat exit
@@ -42,7 +42,7 @@ def test_session(server, shell):
     lines = out.splitlines()
     assert lines[0] == "running"
     assert lines[1].isdigit() and re.fullmatch("[0-9a-f]{64}", lines[2])
-    for expected in ("LEVEL=high", "cap_chown", "PONG", "own network", "7999488"):
+    for expected in ("LEVEL=high", "cap_chown", "PONG", "own network", "15998976"):
         assert expected in out, out
     assert re.search(r"CapBnd:\t0*a80425fb\t", out)
     with open(server.dir + "/waited") as f:
