@@ -134,9 +134,10 @@ static int check_text(const struct spec_field *f, const char *text, size_t len, 
 	return *ret ? 0 : ctn_fail(err, ENOMEM, "%s: no memory", f->name);
 }
 
-int container_store(struct container *c, const struct spec_field *f, const struct spec *base,
-		    const char *text, size_t len, enum spec_write how, struct spec **ret,
-		    struct ctn_err *err)
+/* A private spec with the new value in it. With c->edit held. */
+static int prepare(struct container *c, const struct spec_field *f, const struct spec *base,
+		   const char *text, size_t len, enum spec_write how, struct spec **ret,
+		   struct ctn_err *err)
 {
 	ctn_autofree char *copy = NULL;
 	struct spec *spec = NULL;
@@ -144,7 +145,6 @@ int container_store(struct container *c, const struct spec_field *f, const struc
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&c->edit);
 	pthread_mutex_lock(&c->lock);
 	r = check_when(c, f,
 		       err); /* before its contents: who may not write gets no advice on how to */
@@ -155,6 +155,22 @@ int container_store(struct container *c, const struct spec_field *f, const struc
 		r = spec_field_copy(spec, base, f, err);
 	if (r == 0)
 		r = f->store(spec, f, copy, how, err);
+	if (r < 0)
+		spec_put(spec);
+	else
+		*ret = spec;
+	return r;
+}
+
+int container_store(struct container *c, const struct spec_field *f, const struct spec *base,
+		    const char *text, size_t len, enum spec_write how, struct spec **ret,
+		    struct ctn_err *err)
+{
+	struct spec *spec = NULL;
+	int r;
+
+	pthread_mutex_lock(&c->edit);
+	r = prepare(c, f, base, text, len, how, &spec, err);
 	if (r == 0)
 		r = publish(c, f, spec, err);
 	pthread_mutex_unlock(&c->edit);
@@ -209,21 +225,11 @@ static int run_edited(struct container *c, struct spec *spec, struct life_waiter
 int life_run(struct container *c, const char *text, size_t len, struct life_waiter *w,
 	     struct ctn_err *err)
 {
-	const struct spec_field *f = spec_field_find("cmd");
-	ctn_autofree char *copy = NULL;
 	struct spec *spec = NULL;
-	int r = check_text(f, text, len, &copy, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	pthread_mutex_lock(&c->edit);
-	pthread_mutex_lock(&c->lock);
-	r = check_when(c, f, err);
-	pthread_mutex_unlock(&c->lock);
-	if (r == 0 && !(spec = spec_dup(c->spec)))
-		r = ctn_fail(err, ENOMEM, "cmd: no memory");
-	if (r == 0)
-		r = f->store(spec, f, copy, SPEC_REPLACE, err);
+	r = prepare(c, spec_field_find("cmd"), NULL, text, len, SPEC_REPLACE, &spec, err);
 	if (r == 0)
 		r = run_edited(c, spec, w, err);
 	pthread_mutex_unlock(&c->edit);

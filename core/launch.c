@@ -25,45 +25,20 @@
 static const char *const host_binds[] = {"/usr",   "/opt",   "/bin",	"/sbin", "/lib",
 					 "/lib32", "/lib64", "/libx32", NULL};
 
-/* What docker hides. */
+/* First what only the host's own /sys has, which is what there is without a network namespace:
+ * nothing is mounted in a new one. Then what docker hides. */
+enum { MASKED_IN_HOST_SYS = 7 };
 static const char *const masked_paths[] = {
-	"/proc/acpi",
-	"/proc/asound",
-	"/proc/interrupts",
-	"/proc/kcore",
-	"/proc/keys",
-	"/proc/latency_stats",
-	"/proc/sched_debug",
-	"/proc/scsi",
-	"/proc/timer_list",
-	"/proc/timer_stats",
-	"/sys/devices/virtual/powercap",
-	"/sys/firmware",
-	NULL,
-};
-/* A new sysfs has nothing mounted in it, but the host's own, which is what there is without a
- * network namespace, has all of these. */
-static const char *const masked_host_paths[] = {
-	"/proc/acpi",
-	"/proc/asound",
-	"/proc/interrupts",
-	"/proc/kcore",
-	"/proc/keys",
-	"/proc/latency_stats",
-	"/proc/sched_debug",
-	"/proc/scsi",
-	"/proc/timer_list",
-	"/proc/timer_stats",
-	"/sys/devices/virtual/powercap",
-	"/sys/firmware",
-	"/sys/fs/selinux",
-	"/sys/fs/bpf",
-	"/sys/fs/fuse",
-	"/sys/fs/pstore",
-	"/sys/kernel/debug",
-	"/sys/kernel/tracing",
-	"/sys/kernel/security",
-	NULL,
+	"/sys/fs/selinux",	"/sys/fs/bpf",
+	"/sys/fs/fuse",		"/sys/fs/pstore",
+	"/sys/kernel/debug",	"/sys/kernel/tracing",
+	"/sys/kernel/security", "/proc/acpi",
+	"/proc/asound",		"/proc/interrupts",
+	"/proc/kcore",		"/proc/keys",
+	"/proc/latency_stats",	"/proc/sched_debug",
+	"/proc/scsi",		"/proc/timer_list",
+	"/proc/timer_stats",	"/sys/devices/virtual/powercap",
+	"/sys/firmware",	NULL,
 };
 static const char *const readonly_paths[] = {
 	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
@@ -155,7 +130,8 @@ static void pack_paths(struct packer *p, struct wire_start *m, const struct cont
 	m->state = pack_string(p, state);
 	m->run = pack_string(p, run);
 	m->binds = pack_list(p, host_binds);
-	m->masked = pack_list(p, spec_ns_is_host(spec, NS_NET) ? masked_host_paths : masked_paths);
+	m->masked = pack_list(p, masked_paths +
+					 (spec_ns_is_host(spec, NS_NET) ? 0 : MASKED_IN_HOST_SYS));
 	m->readonly = pack_list(p, readonly_paths);
 }
 

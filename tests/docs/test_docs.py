@@ -203,7 +203,7 @@ def example_env(session):
 
 def test_every_example_is_tested():
     assert set(os.listdir(EXAMPLES)) - set(EXAMPLE_OUTPUT) == {
-        "setup.sh", "with-mount", "full-life.py"}
+        "setup.sh", "with-mount"}
     for name in os.listdir(EXAMPLES):
         assert os.access(os.path.join(EXAMPLES, name), os.X_OK), name
 
@@ -248,16 +248,7 @@ def test_with_mount_cleans_up_after_a_failure(session, no_leaks):
     assert set(os.listdir(session.base)) == before
 
 
-def test_full_life(server):
-    r = subprocess.run([os.path.join(EXAMPLES, "full-life.py"), "-n", "2", server.mnt], text=True,
-                       capture_output=True, stdin=subprocess.DEVNULL, timeout=limit(50))
-    assert r.returncode == 0 and r.stderr == "", r
-    in_order([r"^ctnfs +\d+\.\d+ ms +1\.00 x ctnfs$", r"^ctnfs, by a shell +\d", r"^true itself +\d"],
-             r.stdout)
-    assert server.containers() == []
-
-
-@pytest.mark.parametrize("name", sorted(n for n in os.listdir(EXAMPLES) if not n.endswith(".py")))
+@pytest.mark.parametrize("name", sorted(os.listdir(EXAMPLES)))
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_parse(name, shell):
     subprocess.run([shell, "-n", os.path.join(EXAMPLES, name)], check=True)
