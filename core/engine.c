@@ -85,41 +85,41 @@ static int check_state_fs(const struct engine *e, struct ctn_err *err)
 	return 0;
 }
 
+/* A memfd that is open for writing is "text file busy"; once it is sealed, it can be opened anew,
+ * for reading alone. */
+static int reopen_readonly(int fd, int *ret, struct ctn_err *err)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDONLY | O_CLOEXEC);
+	if (again < 0)
+		return ctn_fail_errno(err, "open the monitor program's copy");
+	*ret = again;
+	return 0;
+}
+
 /* A copy that nobody can change or reach by a path: what runs as a monitor is what was started with
  * (CVE-2019-5736). */
 static int copy_monitor(const char *path, int *ret, struct ctn_err *err)
 {
-	ctn_autoclose int from = open(path, O_RDONLY | O_CLOEXEC);
-	ctn_autoclose int to = memfd_create("ctnfs-monitor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	ctn_autoclose int copy = memfd_create("ctnfs-monitor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	ctn_autofree char *data = NULL;
 	size_t len = 0;
-	int r;
+	int r = io_read_at(AT_FDCWD, path, MONITOR_SIZE_MAX, &data, &len, err);
 
-	if (from < 0)
-		return ctn_fail_errno(err, "open the monitor program %s", path);
-	if (to < 0)
+	if (r < 0)
+		return ctn_fail_context(err, "the monitor program");
+	if (copy < 0)
 		return ctn_fail_errno(err, "make a copy of the monitor program");
-	r = io_read_fd(from, path, MONITOR_SIZE_MAX, &data, &len, err);
+	r = io_write_all(copy, data, len);
 	if (r < 0)
-		return r;
-	r = io_write_all(to, data, len);
-	if (r < 0)
-		return ctn_fail(err, -r, "copy the monitor program");
-	if (fchmod(to, 0500) < 0 ||
-	    fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return ctn_fail(err, -r, "copy the monitor program: %s", strerrordesc_np(-r));
+	if (fchmod(copy, 0500) < 0 ||
+	    fcntl(copy, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
 		return ctn_fail_errno(err, "seal the monitor program");
-	close(ctn_take_fd(from));
-	/* A memfd that is open for writing is "text file busy"; sealed, it can be opened anew for
-	 * reading alone. */
-	from = ctn_take_fd(to);
-	r = 0;
-	{
-		char self[32];
-
-		snprintf(self, sizeof(self), "/proc/self/fd/%d", from);
-		*ret = open(self, O_RDONLY | O_CLOEXEC);
-	}
-	return *ret < 0 ? ctn_fail_errno(err, "open the monitor program's copy") : r;
+	return reopen_readonly(copy, ret, err);
 }
 
 /* Containers that live have their cgroups where the server of that time made them. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,9 @@ void init_run(pid_t child)
 	sigset_t all;
 
 	(void)prctl(PR_SET_NAME, "init");
+	/* For ps as well: "ctnfs-monitor", which stands there, is longer. */
+	memset(program_invocation_name, 0, strlen(program_invocation_name));
+	memcpy(program_invocation_name, "init", sizeof("init"));
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all,
 		    NULL); /* so that sigwaitinfo gets them; pid 1 has no defaults */
