@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading and writing a container's configuration. */
+/* Writing a container's configuration. container_show.c reads it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "caps.h"
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
-#include "seccomp.h"
-#include "users.h"
 
 /* What may not be done to a field now. Under c->lock. */
 static int check_when(const struct container *c, const struct spec_field *f, struct ctn_err *err)
@@ -251,148 +246,6 @@ int container_restore(struct container *c, const struct spec_field *f, const str
 		r = publish(c, f, spec, err);
 	pthread_mutex_unlock(&c->edit);
 	spec_put(spec);
-	return r;
-}
-
-/* --- reading --- */
-
-/* The directories in which its etc/passwd is, topmost first. */
-static size_t root_layers(const struct container *c, int fds[2])
-{
-	size_t n = 0;
-
-	fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	n += fds[n] >= 0;
-	fds[n] = openat(c->engine->state_fd, c->engine->skeleton, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	n += fds[n] >= 0;
-	return n;
-}
-
-int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
-		   struct ctn_err *err)
-{
-	int fds[2] = {-1, -1}, host;
-	size_t n;
-	int r;
-
-	if (spec_ns_is_host(spec, NS_MNT)) {
-		host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		r = users_resolve(&host, 1, spec->user, ret, err);
-		ctn_close_fd(&host);
-		return r;
-	}
-	n = root_layers(c, fds);
-	r = users_resolve(fds, n, spec->user, ret, err);
-	ctn_close_fd(&fds[0]);
-	ctn_close_fd(&fds[1]);
-	return r;
-}
-
-static int show_env(const struct container *c, const struct spec *spec, FILE *out,
-		    struct ctn_err *err)
-{
-	struct users_ids ids = {.home = "/"};
-	struct strlist env = {0};
-	int r;
-
-	(void)container_user(c, spec, &ids, NULL); /* an unknown user is refused at the start */
-	r = spec_env(spec, ids.home, &env, err);
-	if (r < 0)
-		return r;
-	spec_env_print(&env, out);
-	strlist_free(&env);
-	for (size_t i = 0; i < spec->env.len;
-	     i++) { /* a default that was removed is part of the value */
-		if (spec->env.items[i][0] == '-')
-			fprintf(out, "%s\n", spec->env.items[i]);
-	}
-	return 0;
-}
-
-int container_show(struct container *c, const struct spec_field *f, FILE *out, struct ctn_err *err)
-{
-	struct container_view v;
-	int r = 0;
-
-	container_view_get(c, &v);
-	if (strcmp(f->name, "env") == 0)
-		r = show_env(c, v.running ?: v.spec, out, err);
-	else
-		f->show(v.running ?: v.spec, f, out);
-	container_view_put(&v);
-	return r;
-}
-
-/* Is @line, of @len bytes, a line of @text? With @key only up to and with its '='. */
-static bool has_line(const char *text, const char *line, size_t len, bool key)
-{
-	size_t n = key ? strcspn(line, "=") + 1 : len;
-
-	if (n > len)
-		n = len;
-	for (const char *p = text; *p; p += strcspn(p, "\n") + 1) {
-		if (strncmp(p, line, n) == 0 && (n < len || p[n] == '\n'))
-			return true;
-		if (!p[strcspn(p, "\n")])
-			break;
-	}
-	return false;
-}
-
-/* A list tells what comes and what goes, a line each; a value what it will be. */
-static int print_difference(const struct spec_field *f, const struct container_view *v, FILE *out,
-			    struct ctn_err *err)
-{
-	ctn_autofree char *now = NULL, *next = NULL;
-	bool env = strcmp(f->name, "env") == 0;
-	int r = spec_field_text(v->running, f, &now, err);
-
-	if (r == 0)
-		r = spec_field_text(v->spec, f, &next, err);
-	for (const char *p = next; r == 0 && *p; p += strcspn(p, "\n") + 1) {
-		size_t len = strcspn(p, "\n");
-
-		if (!has_line(now, p, len, false))
-			fprintf(out, "%s %.*s\n", f->name, (int)len, p);
-	}
-	for (const char *p = now; r == 0 && f->list && *p; p += strcspn(p, "\n") + 1) {
-		size_t len = strcspn(p, "\n");
-
-		if ((env || strcmp(f->name, "caps") == 0) && *p != '-' &&
-		    !has_line(next, p, len, env))
-			fprintf(out, "%s -%.*s\n", f->name, (int)(env ? strcspn(p, "=") : len), p);
-	}
-	return r;
-}
-
-int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
-{
-	struct container_view v;
-	int r = 0;
-
-	container_view_get(c, &v);
-	for (const struct spec_field *f = spec_fields; r == 0 && v.running && f->name; f++) {
-		if (f->when == SPEC_NEXT && strcmp(f->name, "start") != 0)
-			r = print_difference(f, &v, out, err);
-	}
-	container_view_put(&v);
-	return r;
-}
-
-int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err)
-{
-	struct seccomp_profile *profile = NULL;
-	struct container_view v;
-	const struct spec *spec;
-	int r;
-
-	container_view_get(c, &v);
-	spec = v.running ?: v.spec;
-	r = seccomp_profile_get(spec->seccomp, spec->caps, &profile, err);
-	if (r == 0)
-		seccomp_print(out, profile);
-	seccomp_profile_put(profile);
-	container_view_put(&v);
 	return r;
 }
 

@@ -122,7 +122,7 @@ int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
 bool container_is_up(
 	const struct container *c); /* under its lock: a program of its exists, or is about to */
 
-/* container_config.c */
+/* container_show.c */
 struct users_ids;
 /** container_user() - whom @spec's `user` means in this container. */
 int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
