@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -176,6 +177,57 @@ static int report(struct server *s, struct ctn_err *err)
 	return 0;
 }
 
+/* --- signals --- */
+
+static struct fuse_session *session_to_end; /* set before the handlers are */
+
+/* libfuse looks at the mark before it waits, and a signal in between would be lost: so another
+ * comes soon, and again, until some thread of the loop was woken by it. */
+static void on_end(int sig)
+{
+	const struct itimerval soon = {{.tv_usec = 10000}, {.tv_usec = 10000}};
+
+	(void)sig;
+	fuse_session_exit(session_to_end);
+	(void)setitimer(ITIMER_REAL, &soon, NULL);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig; /* interrupts a wait; that is all */
+}
+
+static int catch_signals(struct fuse_session *session, struct ctn_err *err)
+{
+	static const struct {
+		int sig;
+		void (*handler)(int sig);
+	} handlers[] = {
+		{SIGINT, on_end},    {SIGTERM, on_end},	 {SIGHUP, on_end},
+		{SIGALRM, on_alarm}, {SIGPIPE, SIG_IGN},
+	};
+
+	session_to_end = session;
+	for (size_t i = 0; i < CTN_COUNT(handlers); i++) {
+		const struct sigaction action = {.sa_handler = handlers[i].handler};
+
+		if (sigaction(handlers[i].sig, &action, NULL) < 0)
+			return ctn_fail_errno(err, "set signal handlers");
+	}
+	return 0;
+}
+
+/* The loop has ended: nothing is to be interrupted any more. */
+static void ignore_signals(void)
+{
+	static const int sigs[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM};
+	const struct itimerval never = {0};
+
+	for (size_t i = 0; i < CTN_COUNT(sigs); i++)
+		(void)signal(sigs[i], SIG_IGN);
+	(void)setitimer(ITIMER_REAL, &never, NULL);
+}
+
 /* --- start, serve, end --- */
 
 /* The signals that end the server are for the main thread, which runs the loop. */
@@ -213,8 +265,8 @@ static int start(struct server *s, struct ctn_err *err)
 		r = ctn_fail_errno(err, "chdir /");
 	if (r == 0)
 		r = go_behind(s, err);
-	if (r == 0 && fuse_set_signal_handlers(s->fs.session) < 0)
-		r = ctn_fail(err, EIO, "cannot set signal handlers");
+	if (r == 0)
+		r = catch_signals(s->fs.session, err);
 	if (r == 0)
 		r = start_engine(s, err);
 	return r < 0 ? r : report(s, err);
@@ -249,7 +301,6 @@ static void end(struct server *s)
 	watch_end();
 	mount_detach(&s->mount);
 	if (s->fs.session) {
-		fuse_remove_signal_handlers(s->fs.session);
 		fuse_session_destroy(s->fs.session);
 	}
 	ctn_close_fd(&s->report);
@@ -266,6 +317,7 @@ static int run(struct server *s)
 		status = fail(&err, EXIT_FAILURE);
 	} else {
 		r = serve(s);
+		ignore_signals();
 		if (r < 0) {
 			log_warn("serving ended: %s", strerror(-r));
 			status = EXIT_FAILURE;
