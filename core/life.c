@@ -14,7 +14,8 @@ enum {
 	FREEZE_AGAIN_MS = 20,
 };
 
-/* Under c->lock. Return: 0: go on, in state STARTING; LIFE_DONE + 1 … as life_start() otherwise. */
+/* Under c->lock. @ret_go: whether the caller is to start it, in state STARTING now; otherwise the
+ * result is life_start()'s. */
 static int start_mark(struct container *c, struct life_waiter *w, bool *ret_go, struct ctn_err *err)
 {
 	*ret_go = false;
