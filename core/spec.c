@@ -8,38 +8,14 @@
 
 #include "caps.h"
 #include "cleanup.h"
-#include "users.h"
+#include "spec_lines.h"
 
 enum { SPEC_LOG_MAX = 16 << 20 };
 
-void strlist_free(struct strlist *list)
+static int add_all(struct strlist *list, const char *const *items)
 {
-	for (size_t i = 0; i < list->len; i++)
-		free(list->items[i]);
-	free(list->items);
-	*list = (struct strlist){0};
-}
-
-int strlist_add(struct strlist *list, const char *text, size_t len)
-{
-	char **bigger = realloc(list->items, (list->len + 2) * sizeof(*bigger));
-	char *copy;
-
-	if (!bigger)
-		return -ENOMEM;
-	list->items = bigger;
-	copy = strndup(text, len);
-	if (!copy)
-		return -ENOMEM;
-	list->items[list->len++] = copy;
-	list->items[list->len] = NULL;
-	return 0;
-}
-
-static int strlist_copy(struct strlist *dst, const struct strlist *src)
-{
-	for (size_t i = 0; i < src->len; i++) {
-		if (strlist_add(dst, src->items[i], strlen(src->items[i])) < 0)
+	for (; *items; items++) {
+		if (strlist_add(list, *items, strlen(*items)) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -61,6 +37,8 @@ struct spec *spec_new(const char *name)
 	s->no_new_privs = true;
 	s->log_max = SPEC_LOG_MAX;
 	if (!s->name || !s->cwd || !s->user || !s->seccomp ||
+	    add_all(&s->devices, spec_default_devices) < 0 ||
+	    add_all(&s->paths, spec_default_paths) < 0 ||
 	    spec_set_knob(s, "pids.max", "4096", NULL) < 0) {
 		spec_put(s);
 		return NULL;
@@ -68,11 +46,73 @@ struct spec *spec_new(const char *name)
 	return s;
 }
 
+struct spec_oci *spec_oci_edit(struct spec *s)
+{
+	if (!s->oci) {
+		s->oci = calloc(1, sizeof(*s->oci));
+		if (s->oci)
+			s->oci->umask = s->oci->ioprio = -1, s->oci->personality = -1;
+	}
+	return s->oci;
+}
+
+static void oci_free(struct spec_oci *oci)
+{
+	if (!oci)
+		return;
+	free(oci->domainname);
+	free(oci->cgroups_path);
+	strlist_free(&oci->annotations);
+	strlist_free(&oci->unified);
+	free(oci);
+}
+
 /* Copy a string that may be NULL. */
 static bool copy_text(char **dst, const char *src)
 {
 	*dst = src ? strdup(src) : NULL;
 	return *dst || !src;
+}
+
+static bool copy_oci(struct spec *s, const struct spec_oci *from)
+{
+	struct spec_oci *oci;
+
+	if (!from)
+		return true;
+	oci = spec_oci_edit(s);
+	if (!oci)
+		return false;
+	*oci = *from;
+	oci->domainname = oci->cgroups_path = NULL;
+	oci->annotations = oci->unified = (struct strlist){0};
+	return copy_text(&oci->domainname, from->domainname) &&
+	       copy_text(&oci->cgroups_path, from->cgroups_path) &&
+	       strlist_copy(&oci->annotations, &from->annotations) == 0 &&
+	       strlist_copy(&oci->unified, &from->unified) == 0;
+}
+
+static bool copy_lists(struct spec *s, const struct spec *from)
+{
+	const struct {
+		struct strlist *to;
+		const struct strlist *from;
+	} lists[] = {
+		{&s->cmd, &from->cmd},
+		{&s->env, &from->env},
+		{&s->cgroup, &from->cgroup},
+		{&s->mounts, &from->mounts},
+		{&s->rlimits, &from->rlimits},
+		{&s->sysctl, &from->sysctl},
+		{&s->devices, &from->devices},
+		{&s->paths, &from->paths},
+		{&s->seccomp_deltas, &from->seccomp_deltas},
+	};
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < CTN_COUNT(lists); i++)
+		ok = strlist_copy(lists[i].to, lists[i].from) == 0;
+	return ok;
 }
 
 struct spec *spec_dup(const struct spec *from)
@@ -88,10 +128,13 @@ struct spec *spec_dup(const struct spec *from)
 	s->no_new_privs = from->no_new_privs;
 	s->init = from->init;
 	s->log_max = from->log_max;
+	s->root_mode = from->root_mode;
+	s->oom_score_adj = from->oom_score_adj;
+	s->tty = from->tty;
 	ok = copy_text(&s->name, from->name) && copy_text(&s->cwd, from->cwd) &&
 	     copy_text(&s->user, from->user) && copy_text(&s->hostname, from->hostname) &&
-	     copy_text(&s->seccomp, from->seccomp) && strlist_copy(&s->cmd, &from->cmd) == 0 &&
-	     strlist_copy(&s->env, &from->env) == 0 && strlist_copy(&s->cgroup, &from->cgroup) == 0;
+	     copy_text(&s->seccomp, from->seccomp) && copy_text(&s->rootfs, from->rootfs) &&
+	     copy_lists(s, from) && copy_oci(s, from->oci);
 	for (int i = 0; ok && i < NS_COUNT; i++)
 		ok = copy_text(&s->ns[i], from->ns[i]);
 	if (!ok) {
@@ -116,12 +159,20 @@ void spec_put(struct spec *s)
 	free(s->cwd);
 	free(s->user);
 	free(s->hostname);
+	free(s->rootfs);
 	free(s->seccomp);
 	for (int i = 0; i < NS_COUNT; i++)
 		free(s->ns[i]);
 	strlist_free(&s->cmd);
 	strlist_free(&s->env);
 	strlist_free(&s->cgroup);
+	strlist_free(&s->mounts);
+	strlist_free(&s->rlimits);
+	strlist_free(&s->sysctl);
+	strlist_free(&s->devices);
+	strlist_free(&s->paths);
+	strlist_free(&s->seccomp_deltas);
+	oci_free(s->oci);
 	free(s);
 }
 

@@ -10,6 +10,7 @@
 
 #include "err.h"
 #include "ns.h"
+#include "strlist.h"
 
 enum {
 	SPEC_NAME_MAX = 64,	 /* bytes of a container's name */
@@ -19,10 +20,78 @@ enum {
 	SPEC_HOSTNAME_MAX = 64,	 /* sethostname(2) */
 };
 
-/** A list of strings, NULL-terminated when not empty. */
-struct strlist {
-	char **items;
+enum {
+	SPEC_MAPS_MAX = 340,  /* extents of an id map: user_namespaces(7) */
+	SPEC_LINES_MAX = 512, /* entries of mounts, devices, paths, sysctl */
+	SPEC_GROUPS_MAX = 64, /* supplementary groups */
+};
+
+/** Where the root file system's changes go. */
+enum spec_root_mode { SPEC_ROOT_OVERLAY, SPEC_ROOT_RO, SPEC_ROOT_RW };
+
+/** One extent of an id map: @count ids from @inside on are those from @outside on, on the host. */
+struct spec_map {
+	uint32_t inside, outside, count;
+};
+
+struct spec_maps {
+	struct spec_map items[SPEC_MAPS_MAX];
 	size_t len;
+};
+
+/** sched_setattr(2). @flags: SCHED_FLAG_…; times in nanoseconds. */
+struct spec_scheduler {
+	bool set;
+	uint32_t policy;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t flags, runtime, deadline, period;
+};
+
+/** time_namespaces(7): what is added to a clock. */
+struct spec_time_offset {
+	bool set;
+	int64_t secs;
+	uint32_t nanosecs;
+};
+
+enum spec_cap_set {
+	SPEC_CAP_EFFECTIVE,
+	SPEC_CAP_PERMITTED,
+	SPEC_CAP_INHERITABLE,
+	SPEC_CAP_AMBIENT,
+	SPEC_CAP_SETS
+};
+
+/**
+ * struct spec_oci - what the runtime-spec can say and no file of the tree does; the key `oci` of
+ * the own form. NULL in a spec that says none of it.
+ * @uids, @gids:   without extents: the container's own range.
+ * @groups:        supplementary groups beside those that group(5) gives; with @has_groups instead
+ *                 of them.
+ * @umask:         -1: 022.
+ * @has_caps:      the sets below are given; otherwise they follow from the bounding set and uid.
+ * @ioprio:        IOPRIO_PRIO_VALUE(class, level); -1: inherited.
+ * @personality:   PER_…; -1: inherited.
+ * @propagation:   MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, perhaps with MS_REC; 0: private.
+ * @domainname, @cgroups_path: NULL: none.
+ * @rows, @cols:   of the terminal; 0: not given.
+ * @annotations:   "key=value". @unified: "file value" of cgroup v2 files that are no knob of ours.
+ */
+struct spec_oci {
+	struct spec_maps uids, gids;
+	bool has_groups, has_caps;
+	uint32_t groups[SPEC_GROUPS_MAX];
+	size_t n_groups;
+	int32_t umask, ioprio;
+	int64_t personality;
+	uint64_t caps[SPEC_CAP_SETS];
+	struct spec_scheduler scheduler;
+	struct spec_time_offset monotonic, boottime;
+	unsigned long propagation;
+	char *domainname, *cgroups_path;
+	uint16_t rows, cols;
+	struct strlist annotations, unified;
 };
 
 /**
@@ -34,11 +103,19 @@ struct strlist {
  * @cwd:      absolute path inside.
  * @user:     users.h grammar; "" for root.
  * @hostname: NULL: the container's name.
+ * @rootfs:   NULL: `host`; else the absolute path of a directory on the host.
+ * @mounts:   fstab(5) lines in canonical form (spec_mounts.h), and "-/path" for a default mount
+ *            that is not to be there.
+ * @rlimits, @sysctl, @devices, @paths: their lines in canonical form (spec_lines.h). @devices and
+ *            @paths hold the whole list, defaults included.
  * @caps:     bounding set.
- * @seccomp:  profile name.
- * @ns:       NULL: the kind's default, else "new" or "host".
+ * @seccomp:  "default", "none", or a profile as a JSON document in moby's or the OCI form.
+ * @seccomp_deltas: "+call" and "-call", in order of last mention.
+ * @ns:       NULL: the kind's default, else "new", "host", "container:ID" (64 hex digits) or the
+ *            absolute path of a namespace.
  * @cgroup:   "knob value" of each kept knob that was written, as written.
  * @log_max:  bytes of output kept.
+ * @oci:      NULL, or owned.
  */
 struct spec {
 	char *name;
@@ -48,13 +125,20 @@ struct spec {
 	char *cwd;
 	char *user;
 	char *hostname;
+	char *rootfs;
+	enum spec_root_mode root_mode;
+	struct strlist mounts, rlimits, sysctl, devices, paths;
+	int oom_score_adj;
 	uint64_t caps;
 	char *seccomp;
+	struct strlist seccomp_deltas;
 	bool no_new_privs;
+	bool tty;
 	bool init;
 	char *ns[NS_COUNT];
 	struct strlist cgroup;
 	uint64_t log_max;
+	struct spec_oci *oci;
 	unsigned refs; /* atomic */
 };
 
@@ -132,8 +216,8 @@ bool spec_ns_is_host(const struct spec *spec, enum ns_kind kind);
  * private spec. */
 int spec_set_knob(struct spec *spec, const char *knob, const char *value, struct ctn_err *err);
 
-void strlist_free(struct strlist *list);
-int strlist_add(struct strlist *list, const char *text,
-		size_t len); /* a copy of @len bytes; 0 or -ENOMEM */
+/** spec_oci_edit() - the private spec's @oci, made with nothing said where there is none. NULL
+ * without memory. */
+struct spec_oci *spec_oci_edit(struct spec *spec);
 
 #endif

@@ -14,6 +14,7 @@
 enum {
 	WIRE_SOCKET_FD = 3,	  /* the monitor's end of the first connection, at its execve */
 	WIRE_START_MAX = 8 << 20, /* bytes of a start message */
+	WIRE_JOIN_MAX = 8,	  /* descriptors of namespaces to join */
 	WIRE_ATTACH_MAX = 8,	  /* cgroup descriptors */
 	WIRE_GROUPS_MAX = 64,
 	WIRE_TEXT_MAX = 384,
@@ -32,7 +33,8 @@ enum {
 #define WIRE_LAYER_NAME "layer"
 #define WIRE_WORK_NAME	"work"
 
-/* Descriptors that come with the start message, in this order; the cgroup ones follow. */
+/* Descriptors that come with the start message, in this order; the cgroup ones follow, then the
+ * namespaces to join. */
 enum wire_fd {
 	WIRE_FD_START,	  /* a memfd with struct wire_start and its strings */
 	WIRE_FD_RUN,	  /* the container's run directory */
@@ -47,28 +49,86 @@ struct wire_list {
 	uint32_t count;
 };
 
+/* @count structures, one after the other, from byte @off of the message, which is a multiple of 8.
+ */
+struct wire_array {
+	uint32_t off;
+	uint32_t count;
+};
+
+struct wire_map {
+	uint32_t inside, outside, count, pad;
+};
+
+struct wire_rlimit {
+	uint32_t resource, pad;
+	uint64_t soft, hard;
+};
+
+/* As struct spec_mount (spec_mounts.h), with its flags and attributes; each list is one string. */
+struct wire_mount {
+	struct wire_list source, target, type, data;
+	uint64_t set, clear, set_rec, clear_rec;
+	uint64_t propagation;
+	uint32_t flags, pad;
+};
+
+/* A device node to make. @mode: with the file type. @uid, @gid: the container's own numbers. */
+struct wire_node {
+	struct wire_list path;
+	uint32_t mode, major, minor;
+	uint32_t uid, gid, pad;
+};
+
 enum wire_start_flags {
 	WIRE_NO_NEW_PRIVS = 1,
-	WIRE_ADOPT = 8, /* do not start anything: watch over @adopt_pid, whose monitor was killed */
-	WIRE_INIT = 2,	/* our init is pid 1, the program its child */
+	WIRE_INIT = 2,	     /* our init is pid 1, the program its child */
 	WIRE_CLONE_INTO = 4, /* the first cgroup descriptor is a v2 directory for CLONE_INTO_CGROUP,
 				not a v1 `tasks` */
+	WIRE_ADOPT = 8, /* do not start anything: watch over @adopt_pid, whose monitor was killed */
+	WIRE_TTY = 16,	/* a terminal for the program, @rows × @cols */
+	WIRE_ROOT_OWN = 32,    /* @lower is a root file system of the user's, mapped whole */
+	WIRE_ROOT_RO = 64,     /* … mounted as it is, read-only; */
+	WIRE_ROOT_RW = 128,    /* … mounted as it is; neither: below an overlay */
+	WIRE_CAP_SETS = 256,   /* @cap_sets are given */
+	WIRE_SCHEDULER = 512,  /* @sched is given */
+	WIRE_MONOTONIC = 1024, /* @offsets[0], [1] are given */
+	WIRE_BOOTTIME = 2048,
+	WIRE_OOM_ADJ = 4096, /* @oom_score_adj is given */
+};
+
+struct wire_scheduler {
+	uint32_t policy;
+	int32_t nice;
+	uint32_t priority, pad;
+	uint64_t flags, runtime, deadline, period;
+};
+
+struct wire_offset {
+	int64_t secs;
+	uint32_t nanosecs, pad;
 };
 
 /**
  * struct wire_start - everything that is needed to start one container; the monitor only carries
  * out.
  * @size:      bytes of the whole message, strings and filter included.
- * @ns_new:    CLONE_NEW… flags of the namespaces to make; the others are the host's.
- * @id_base, @id_count: the user namespace's mapping 0 → @id_base, @id_count ids; unused without
- * CLONE_NEWUSER.
- * @uid, @gid, @groups: whom the program runs as, in the container's own numbers.
- * @caps:      the bounding set.
+ * @ns_new:    CLONE_NEW… flags of the namespaces to make. @ns_join: of those to join, whose
+ * descriptors come in the order of those bits, lowest first; the others are the host's.
+ * @uid_map, @gid_map: struct wire_map; of the user namespace to make. @root_uid, @root_gid: who is
+ * root inside, on the host.
+ * @uid, @gid, @groups: whom the program runs as, in the container's own numbers. @host_uid,
+ * @host_gid: the same on the host.
+ * @caps:      the bounding set. @cap_sets: effective, permitted, inheritable, ambient.
  * @log_max:   bytes of output to keep.
  * @filter_off, @filter_len: the seccomp program, in instructions; 0: none.
  * @adopt_pid, @adopt_start, @adopt_started: with WIRE_ADOPT, as in struct wire_status.
- * @lower:     one string: the skeleton's absolute path. @state: the state directory's. @run: the
- * run directory's.
+ * @rlimits, @mounts, @nodes: of the structures above. @sysctls: path below /proc/sys and value,
+ * alternating. @removed: default mounts that are not to be made.
+ * @ioprio, @personality: -1: inherited. @propagation: of the root, MS_…; 0: private.
+ * @domainname: one string, "" for none.
+ * @lower:     one string: the absolute path of the skeleton or root file system. @state: the state
+ * directory's. @run: the run directory's.
  */
 struct wire_start {
 	uint32_t magic, version;
@@ -76,8 +136,10 @@ struct wire_start {
 	uint64_t ns_new;
 	uint64_t caps;
 	uint64_t log_max;
-	uint32_t id_base, id_count;
+	uint64_t ns_join;
+	uint32_t root_uid, root_gid;
 	uint32_t uid, gid;
+	uint32_t host_uid, host_gid;
 	uint32_t n_groups, n_attach;
 	uint32_t groups[WIRE_GROUPS_MAX];
 	uint32_t filter_off, filter_len;
@@ -90,9 +152,19 @@ struct wire_start {
 				   they exist */
 	struct wire_list masked;   /* paths that read as empty inside */
 	struct wire_list readonly; /* paths that cannot be written inside */
+	struct wire_list domainname, sysctls, removed;
+	struct wire_array uid_map, gid_map, rlimits, mounts, nodes;
+	uint64_t cap_sets[4];
+	struct wire_scheduler sched;
+	struct wire_offset offsets[2];
+	uint64_t propagation;
+	int64_t personality;
+	int32_t ioprio, oom_score_adj;
+	uint32_t umask;
+	uint16_t rows, cols;
 };
 
-_Static_assert(sizeof(struct wire_start) == 432, "struct wire_start is part of the protocol");
+_Static_assert(sizeof(struct wire_start) == 656, "struct wire_start is part of the protocol");
 
 enum wire_phase {
 	WIRE_STARTING = 1,

@@ -274,10 +274,10 @@ static void loop(struct monitor *m)
 /* The whole start message and its descriptors. There is nobody to complain to but the server. */
 static int receive_plan(struct monitor *m, struct ctn_err *err)
 {
-	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX];
+	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX];
 	struct wire_msg msg = {0};
 	struct stat st;
-	size_t n = 0;
+	size_t n = 0, attach, join;
 	void *data;
 	int r;
 
@@ -294,12 +294,15 @@ static int receive_plan(struct monitor *m, struct ctn_err *err)
 	r = plan_unpack(data, (size_t)st.st_size, &m->plan, err);
 	if (r < 0)
 		return r;
-	if (n != WIRE_FD_FIXED + m->plan.msg->n_attach)
+	attach = m->plan.msg->n_attach;
+	join = (size_t)__builtin_popcountll(m->plan.msg->ns_join);
+	if (n != WIRE_FD_FIXED + attach + join)
 		return ctn_fail(err, EBADMSG, "start message: a descriptor is missing");
 	m->plan.run_fd = fds[WIRE_FD_RUN];
 	m->plan.state_fd = fds[WIRE_FD_STATE];
 	m->plan.host_mnt_fd = fds[WIRE_FD_HOST_MNT];
-	memcpy(m->plan.attach_fds, fds + WIRE_FD_FIXED, m->plan.msg->n_attach * sizeof(int));
+	memcpy(m->plan.attach_fds, fds + WIRE_FD_FIXED, attach * sizeof(int));
+	memcpy(m->plan.join_fds, fds + WIRE_FD_FIXED + attach, join * sizeof(int));
 	return 0;
 }
 
@@ -363,6 +366,8 @@ static void begin(struct monitor *m)
 	}
 	for (uint32_t i = 0; i < m->plan.msg->n_attach; i++)
 		close(m->plan.attach_fds[i]);
+	for (int i = 0; i < __builtin_popcountll(m->plan.msg->ns_join); i++)
+		close(m->plan.join_fds[i]);
 	close(m->plan.host_mnt_fd);
 	close(m->plan.state_fd); /* the log is open */
 	m->status.init_pid = m->first.pid;

@@ -4,6 +4,7 @@
 #ifndef CTNFS_CORE_MONITOR_MONITOR_H
 #define CTNFS_CORE_MONITOR_MONITOR_H
 
+#include <linux/sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,19 +20,51 @@ struct plan {
 	const struct wire_start *msg;
 	char **argv, **envp; /* NULL-terminated */
 	char **binds, **masked, **readonly;
-	const char *cwd, *hostname, *lower, *state, *run;
+	char **sysctls, **removed;
+	const char *cwd, *hostname, *domainname, *lower, *state, *run;
+	const struct wire_map *uid_map, *gid_map;
+	const struct wire_rlimit *rlimits;
+	struct plan_mount *mounts; /* msg->mounts.count of them */
+	struct plan_node *nodes;   /* msg->nodes.count of them */
 	const struct sock_filter *filter;
 	int run_fd, state_fd, host_mnt_fd;
 	int attach_fds[WIRE_ATTACH_MAX];
+	int join_fds[WIRE_JOIN_MAX]; /* in the order of the bits in ns_join */
+};
+
+/** struct plan_mount - a line of `mounts`; @wire has its flags and attributes. */
+struct plan_mount {
+	const struct wire_mount *wire;
+	const char *source, *target, *type, *data;
+};
+
+/** struct plan_node - a device node. */
+struct plan_node {
+	const struct wire_node *wire;
+	const char *path;
 };
 
 /** plan_unpack() - check every length and offset of a received message. -EBADMSG says which is
  * wrong. */
 int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err);
 
+/** plan_has_ns() - whether it gets a new namespace of that kind. plan_joins() - whether it joins
+ * one. */
 static inline bool plan_has_ns(const struct plan *p, uint64_t clone_flag)
 {
 	return p->msg->ns_new & clone_flag;
+}
+
+static inline bool plan_joins(const struct plan *p, uint64_t clone_flag)
+{
+	return p->msg->ns_join & clone_flag;
+}
+
+/** plan_maps_ids() - whether ids inside are others than on the host: a new or a joined user
+ * namespace. */
+static inline bool plan_maps_ids(const struct plan *p)
+{
+	return (p->msg->ns_new | p->msg->ns_join) & CLONE_NEWUSER;
 }
 
 /**

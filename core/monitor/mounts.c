@@ -68,7 +68,7 @@ static int fs_mount(const char *type, const struct fs_option *options, size_t n,
 	return 0;
 }
 
-static int tmpfs_entry(int fd, size_t i, uid_t owner, struct ctn_err *err)
+static int tmpfs_entry(int fd, size_t i, uid_t uid, gid_t gid, struct ctn_err *err)
 {
 	const char *name = tmpfs_entries[i].name;
 	mode_t mode = tmpfs_entries[i].mode;
@@ -81,12 +81,12 @@ static int tmpfs_entry(int fd, size_t i, uid_t owner, struct ctn_err *err)
 			    makedev(tmpfs_entries[i].major, tmpfs_entries[i].minor));
 	if (r < 0)
 		return ctn_fail_errno(err, "make %s", name);
-	if (fchownat(fd, name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return ctn_fail_errno(err, "give %s to the container", name);
 	return 0;
 }
 
-static int tmpfs_make(uid_t owner, int *ret, struct ctn_err *err)
+static int tmpfs_make(uid_t uid, gid_t gid, int *ret, struct ctn_err *err)
 {
 	static const struct fs_option options[] = {{"source", "ctnfs"}, {"mode", "0755"}};
 	ctn_autoclose int fd = -1;
@@ -94,11 +94,11 @@ static int tmpfs_make(uid_t owner, int *ret, struct ctn_err *err)
 	mode_t mask = umask(0); /* the table's modes, exactly */
 
 	for (size_t i = 0; r == 0 && i < CTN_COUNT(tmpfs_entries); i++)
-		r = tmpfs_entry(fd, i, owner, err);
+		r = tmpfs_entry(fd, i, uid, gid, err);
 	umask(mask);
 	for (size_t i = 0; r == 0 && i < CTN_COUNT(dev_links); i++) {
 		if (symlinkat(dev_links[i].target, fd, dev_links[i].name) < 0 ||
-		    fchownat(fd, dev_links[i].name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0)
+		    fchownat(fd, dev_links[i].name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 			r = ctn_fail_errno(err, "link %s", dev_links[i].name);
 	}
 	if (r == 0)
@@ -272,7 +272,7 @@ int mounts_prepare(const struct plan *p, int userns, struct mounts *ret, struct 
 	int r = root_make(p, userns, &m.root, err);
 
 	if (r == 0)
-		r = tmpfs_make(userns >= 0 ? p->msg->id_base : 0, &m.tmpfs, err);
+		r = tmpfs_make(p->msg->root_uid, p->msg->root_gid, &m.tmpfs, err);
 	if (r == 0)
 		r = binds_make(p, &m, err);
 	if (r == 0)

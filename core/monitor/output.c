@@ -17,14 +17,11 @@ enum { LOG_BLOCK = 4096, LOG_SLACK = 256 << 10, LOG_MODE = 0600 };
  */
 static int fifo_make(const struct plan *p, const char *name, struct ctn_err *err)
 {
-	uid_t base = plan_has_ns(p, CLONE_NEWUSER) ? p->msg->id_base : 0;
-
 	if (unlinkat(p->run_fd, name, 0) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "remove the old fifo '%s'", name);
 	if (mkfifoat(p->run_fd, name, 0600) < 0)
 		return ctn_fail_errno(err, "make the fifo '%s'", name);
-	if (fchownat(p->run_fd, name, base + p->msg->uid, base + p->msg->gid, AT_SYMLINK_NOFOLLOW) <
-	    0)
+	if (fchownat(p->run_fd, name, p->msg->host_uid, p->msg->host_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return ctn_fail_errno(err, "give the fifo '%s' to the container's user", name);
 	return 0;
 }

@@ -50,19 +50,27 @@ static pid_t clone_stage(const struct plan *p, int *ret_pidfd, struct ctn_err *e
 	return (pid_t)pid;
 }
 
+static int map_write(int procfd, const char *file, const struct wire_map *map, uint32_t n,
+		     struct ctn_err *err)
+{
+	enum { EXTENT_MAX = 3 * 11 };
+	ctn_autofree char *text = malloc(n * EXTENT_MAX + 1);
+	size_t len = 0;
+
+	if (!text)
+		return ctn_fail(err, ENOMEM, "no memory for %s", file);
+	text[0] = '\0';
+	for (uint32_t i = 0; i < n; i++)
+		len += (size_t)snprintf(text + len, EXTENT_MAX + 1, "%u %u %u\n", map[i].inside,
+					map[i].outside, map[i].count);
+	return io_write_at(procfd, file, text, err);
+}
+
 static int map_ids(const struct plan *p, int procfd, struct ctn_err *err)
 {
-	static const char *const files[] = {"uid_map", "gid_map"};
-	char line[64];
+	int r = map_write(procfd, "uid_map", p->uid_map, p->msg->uid_map.count, err);
 
-	snprintf(line, sizeof(line), "0 %u %u\n", p->msg->id_base, p->msg->id_count);
-	for (size_t i = 0; i < CTN_COUNT(files); i++) {
-		int r = io_write_at(procfd, files[i], line, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return r < 0 ? r : map_write(procfd, "gid_map", p->gid_map, p->msg->gid_map.count, err);
 }
 
 /* What the host's rights are needed for, while the stage waits. */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The start message: everything that a monitor needs, worked out from a spec. */
+#ifndef CTNFS_CORE_LAUNCH_PACK_H
+#define CTNFS_CORE_LAUNCH_PACK_H
+
+#include "container_private.h"
+
+/* The message under construction: header first, the rest behind it. */
+struct packer {
+	char *data;
+	size_t len, room;
+	bool failed; /* no memory, or too long: checked once, at the end */
+};
+
+/* Offsets in the message, for its fields. An array begins at a multiple of 8. */
+uint32_t pack_bytes(struct packer *p, const void *bytes, size_t len);
+struct wire_array pack_array(struct packer *p, const void *items, size_t size, size_t n);
+struct wire_list pack_list(struct packer *p, const char *const *items);
+struct wire_list pack_string(struct packer *p, const char *text);
+
+/**
+ * struct launch_ids - whose ids a container has: its own range, a map of its own, or those of the
+ * user namespace that it joins.
+ * @root_uid, @root_gid: who is root inside, on the host.
+ */
+struct launch_ids {
+	struct spec_maps uids, gids;
+	uint32_t root_uid, root_gid;
+};
+
+/** launch_ids() - of @spec. -EINVAL where nobody is root inside. @ret: filled in any case. */
+int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
+	       struct ctn_err *err);
+
+/**
+ * launch_pack() - everything that the monitor needs to start @spec, as one message.
+ * @n_attach: cgroup descriptors that go with it; @into: the first is for CLONE_INTO_CGROUP.
+ * @joins:    CLONE_NEW… flags of the namespaces whose descriptors go with it.
+ * Free p->data, also after a failure.
+ */
+int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
+		uint64_t joins, struct packer *p, struct ctn_err *err);
+
+/** launch_pack_adopt() - for a monitor that only watches over what runs already. */
+int launch_pack_adopt(const struct container *c, const struct spec *spec,
+		      const struct wire_status *status, struct packer *p, struct ctn_err *err);
+
+/** launch_pack_lines() - the entries of mounts, rlimits, sysctl, devices and paths. */
+int launch_pack_lines(struct packer *p, const struct spec *spec, struct wire_start *m,
+		      struct ctn_err *err);
+
+#endif

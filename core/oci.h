@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The OCI runtime-spec's form of a container, version 1.2, for Linux. */
+#ifndef CTNFS_CORE_OCI_H
+#define CTNFS_CORE_OCI_H
+
+#include <stdbool.h>
+
+#include "json_doc.h"
+#include "spec.h"
+
+/** oci_is() - whether a document is in this form rather than in our own: it has an ociVersion. */
+bool oci_is(const struct json_at *root);
+
+/**
+ * oci_import() - a config.json as a spec.
+ * @bundle: the bundle's absolute path, which root.path is relative to; NULL: root.path must be
+ *          absolute.
+ * @ret:    one reference. Its name is "" where the document gives none (annotation org.ctnfs.name);
+ *          hostname says what to try next.
+ *
+ * Every known property takes effect or is refused: -EINVAL for what is wrong, -EOPNOTSUPP for what
+ * cannot be honoured here (hooks, AppArmor and SELinux labels, intelRdt, listener sockets), each
+ * with its JSON path. Unknown ones are ignored, as the specification demands. Properties whose
+ * value says nothing (null, 0 or false where that is the unset value, empty arrays and objects) are
+ * accepted.
+ * Source: opencontainers/runtime-spec config.md, config-linux.md. Thread: any.
+ */
+int oci_import(const struct json_at *root, const char *bundle, struct spec **ret,
+	       struct ctn_err *err);
+
+/**
+ * oci_export() - the reverse: a document that runc accepts and that says everything the spec says.
+ * @root_path: the root file system's absolute path. @uids, @gids: the id maps in force, for a spec
+ * that has none of its own. @ret: to be put.
+ */
+int oci_export(const struct spec *spec, const char *root_path, const struct spec_maps *uids,
+	       const struct spec_maps *gids, struct json_object **ret, struct ctn_err *err);
+
+/**
+ * oci_members_import(), oci_members_export() - the own form's key `oci`: an object shaped like a
+ * config.json that holds only the members behind struct spec_oci (process.user.umask,
+ * linux.uidMappings, annotations …). Strict: any other member is -EINVAL. An empty object, or a
+ * spec without any, is NULL.
+ */
+int oci_members_import(const struct json_at *oci, struct spec *spec, struct ctn_err *err);
+int oci_members_export(const struct spec *spec, struct json_object **ret, struct ctn_err *err);
+
+#endif
