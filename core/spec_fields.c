@@ -13,7 +13,7 @@
 #include "spec_private.h"
 #include "users.h"
 
-enum { LOG_MAX_LEAST = 4096, CWD_MAX = 4095 };
+enum { LOG_MAX_LEAST = 4096, CWD_MAX = 4095, OOM_SCORE_MOST = 1000 };
 
 int spec_each_line(struct spec *s, const char *text,
 		   int (*fn)(struct spec *s, char *line, struct ctn_err *err), struct ctn_err *err)
@@ -41,9 +41,7 @@ int spec_each_line(struct spec *s, const char *text,
 	return 0;
 }
 
-/* The one line of a single value: the last that is neither blank nor a comment, "" when there is
- * none. */
-static int one_value(const char *text, char **ret, struct ctn_err *err)
+int spec_one_value(const char *text, char **ret, struct ctn_err *err)
 {
 	const char *from = "";
 	size_t n = 0;
@@ -78,7 +76,7 @@ static void set_text(char **field, char **value)
 
 static bool *flag_of(struct spec *s, const struct spec_field *f)
 {
-	bool *const flags[] = {&s->start, &s->no_new_privs, &s->init};
+	bool *const flags[] = {&s->start, &s->no_new_privs, &s->init, &s->tty};
 
 	return flags[f->arg];
 }
@@ -92,7 +90,7 @@ static int store_flag(struct spec *s, const struct spec_field *f, const char *te
 		      enum spec_write how, struct ctn_err *err)
 {
 	ctn_autofree char *value = NULL;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)how;
 	return r < 0 ? r : parse_bool(f->name, value, flag_of(s, f), err);
@@ -110,7 +108,7 @@ static int store_cwd(struct spec *s, const struct spec_field *f, const char *tex
 		     enum spec_write how, struct ctn_err *err)
 {
 	ctn_autofree char *value = NULL;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)f;
 	(void)how;
@@ -134,7 +132,7 @@ static int store_user(struct spec *s, const struct spec_field *f, const char *te
 		      enum spec_write how, struct ctn_err *err)
 {
 	ctn_autofree char *value = NULL;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)f;
 	(void)how;
@@ -158,7 +156,7 @@ static int store_hostname(struct spec *s, const struct spec_field *f, const char
 			  enum spec_write how, struct ctn_err *err)
 {
 	ctn_autofree char *value = NULL;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)f;
 	(void)how;
@@ -180,6 +178,29 @@ static int store_hostname(struct spec *s, const struct spec_field *f, const char
 	}
 	set_text(&s->hostname, &value);
 	return 0;
+}
+
+/* --- the OOM killer's preference --- */
+
+static void show_oom(const struct spec *s, const struct spec_field *f, FILE *out)
+{
+	(void)f;
+	fprintf(out, "%d\n", s->oom_score_adj);
+}
+
+static int store_oom(struct spec *s, const struct spec_field *f, const char *text,
+		     enum spec_write how, struct ctn_err *err)
+{
+	ctn_autofree char *value = NULL;
+	int64_t number = 0;
+	int r = spec_one_value(text, &value, err);
+
+	(void)how;
+	if (r == 0)
+		r = parse_i64(f->name, value, -OOM_SCORE_MOST, OOM_SCORE_MOST, &number, err);
+	if (r == 0)
+		s->oom_score_adj = (int)number;
+	return r;
 }
 
 /* --- capabilities --- */
@@ -234,7 +255,7 @@ static int seccomp_line(struct spec *s, char *line, struct ctn_err *err)
 {
 	struct seccomp_profile *profile = NULL;
 	ctn_autofree char *copy = NULL;
-	int r = one_value(line, &copy, err);
+	int r = spec_one_value(line, &copy, err);
 
 	if (r == 0)
 		r = seccomp_profile_get(copy, s->caps, &profile, err);
@@ -277,7 +298,7 @@ static int store_ns(struct spec *s, const struct spec_field *f, const char *text
 		    enum spec_write how, struct ctn_err *err)
 {
 	ctn_autofree char *value = NULL;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)how;
 	return r < 0 ? r : set_ns(s, (enum ns_kind)f->arg, value, err);
@@ -333,7 +354,7 @@ static int store_log_max(struct spec *s, const struct spec_field *f, const char 
 {
 	ctn_autofree char *value = NULL;
 	uint64_t bytes = 0;
-	int r = one_value(text, &value, err);
+	int r = spec_one_value(text, &value, err);
 
 	(void)how;
 	if (r == 0)
@@ -346,7 +367,7 @@ static int store_log_max(struct spec *s, const struct spec_field *f, const char 
 	return 0;
 }
 
-enum { FLAG_START, FLAG_NNP, FLAG_INIT };
+enum { FLAG_START, FLAG_NNP, FLAG_INIT, FLAG_TTY };
 
 /* clang-format off */
 const struct spec_field spec_fields[] = {
@@ -357,6 +378,14 @@ const struct spec_field spec_fields[] = {
 	{"cwd",           SPEC_NEXT,    false, false, show_cwd,       store_cwd,      0},
 	{"user",          SPEC_NEXT,    false, false, show_user,      store_user,     0},
 	{"hostname",      SPEC_LIVE,    false, false, show_hostname,  store_hostname, 0},
+	{"rootfs",        SPEC_NEXT,    false, false, spec_rootfs_show, spec_rootfs_store, 0},
+	{"mounts",        SPEC_NEXT,    true,  false, spec_list_show, spec_list_store, LIST_MOUNTS},
+	{"rlimits",       SPEC_NEXT,    true,  false, spec_list_show, spec_list_store, LIST_RLIMITS},
+	{"sysctl",        SPEC_NEXT,    true,  false, spec_list_show, spec_list_store, LIST_SYSCTL},
+	{"devices",       SPEC_NEXT,    true,  false, spec_list_show, spec_list_store, LIST_DEVICES},
+	{"paths",         SPEC_NEXT,    true,  false, spec_list_show, spec_list_store, LIST_PATHS},
+	{"oom_score_adj", SPEC_LIVE,    false, false, show_oom,       store_oom,      0},
+	{"tty",           SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_TTY},
 	{"caps",          SPEC_NEXT,    true,  true,  show_caps,      store_caps,     0},
 	{"seccomp",       SPEC_NEXT,    true,  true,  show_seccomp,   store_seccomp,  0},
 	{"no_new_privs",  SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_NNP},

@@ -52,6 +52,11 @@ void spec_mount_free(struct spec_mount *mount);
 int spec_mount_line(const char *source, const char *target, const char *type, const char *options,
 		    char **ret, struct ctn_err *err);
 
+/** spec_mount_reprint() - the canonical line of one that was parsed into @mount, its options in
+ * their order. */
+int spec_mount_reprint(const char *line, const struct spec_mount *mount, char **ret,
+		       struct ctn_err *err);
+
 /** spec_mount_default() - whether a default container has a mount of its own at @target, which a
  * line replaces and "-/target" removes: /proc /sys /dev /dev/pts /dev/shm /dev/mqueue /tmp /run.
  * spec_mount_defaults: those, NULL-terminated, parents first. */

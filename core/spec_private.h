@@ -12,6 +12,13 @@ int spec_each_line(struct spec *spec, const char *text,
 		   int (*fn)(struct spec *spec, char *line, struct ctn_err *err),
 		   struct ctn_err *err);
 
+/** spec_one_value() - the one line of a single value, to be freed: the last that is neither blank
+ * nor a comment, "" when there is none. */
+int spec_one_value(const char *text, char **ret, struct ctn_err *err);
+
+/** enum spec_list - @arg of the rows with spec_list_show(). */
+enum spec_list { LIST_MOUNTS, LIST_RLIMITS, LIST_SYSCTL, LIST_DEVICES, LIST_PATHS };
+
 /* Rows of spec_fields that need more than a few lines. */
 void spec_env_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_env_store(struct spec *s, const struct spec_field *f, const char *text,
@@ -19,5 +26,11 @@ int spec_env_store(struct spec *s, const struct spec_field *f, const char *text,
 void spec_cmd_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_cmd_store(struct spec *s, const struct spec_field *f, const char *text,
 		   enum spec_write how, struct ctn_err *err);
+void spec_list_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_list_store(struct spec *s, const struct spec_field *f, const char *text,
+		    enum spec_write how, struct ctn_err *err);
+void spec_rootfs_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_rootfs_store(struct spec *s, const struct spec_field *f, const char *text,
+		      enum spec_write how, struct ctn_err *err);
 
 #endif

@@ -46,7 +46,7 @@ static void test_table(void)
 		CHECK(spec_field_find(f->name) == f);
 		CHECK(f->show && f->store);
 	}
-	CHECK(n == 20);
+	CHECK(n == 28);
 	CHECK(!spec_field_find("memory.limit") && !spec_field_find("") && !spec_field_find("ns/"));
 }
 
