@@ -192,11 +192,7 @@ static int remove_resources(struct container *c, struct ctn_err *err)
 	snprintf(trash, sizeof(trash), "trash-%s", c->id);
 	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "move the state directory away");
-	r = io_remove_tree_at(e->run_fd, c->id, err);
-	if (r == 0)
-		r = io_remove_tree_at(e->state_fd, trash, err);
-	if (r < 0) /* it is gone for the user; the rest goes at the next start of the server */
-		container_note_error(e, NULL, c->spec->name, err);
+	sweeper_add(e->sweeper, c->id);
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "life.h"
 #include "state.h"
+#include "sweeper.h"
 #include "wire.h"
 
 enum { IDS_PER_CONTAINER = 65536, ERRORS_KEPT = 64 };
@@ -92,6 +93,7 @@ struct engine {
 	int epoll_fd, stop_fd;
 	pthread_t thread;
 	bool threaded;
+	struct sweeper *sweeper; /* from engine_start() on */
 
 	pthread_rwlock_t lock;	      /* all below */
 	struct container **by_name;   /* ascending */

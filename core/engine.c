@@ -202,6 +202,12 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	return 0;
 }
 
+/* It is gone for the user; the rest goes at the next start of the server. */
+static void note_debris(void *arg, const struct ctn_err *err)
+{
+	container_note_error(arg, NULL, "rmdir", err);
+}
+
 int engine_start(struct engine *e, struct ctn_err *err)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
@@ -214,12 +220,16 @@ int engine_start(struct engine *e, struct ctn_err *err)
 		return ctn_fail_errno(err, "prepare the event thread");
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-	r = pthread_create(&e->thread, NULL, loop_run, e);
+	r = sweeper_new(e->state_fd, e->run_fd, note_debris, e, &e->sweeper, err);
+	if (r == 0) {
+		r = pthread_create(&e->thread, NULL, loop_run, e);
+		if (r)
+			r = ctn_fail(err, r, "start the event thread");
+		else
+			e->threaded = true;
+	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r)
-		return ctn_fail(err, r, "start the event thread");
-	e->threaded = true;
-	return 0;
+	return r;
 }
 
 void engine_free(struct engine *e)
@@ -230,6 +240,7 @@ void engine_free(struct engine *e)
 		return;
 	if (e->threaded && write(e->stop_fd, &one, sizeof(one)) == sizeof(one))
 		pthread_join(e->thread, NULL);
+	sweeper_free(e->sweeper);
 	registry_free(e);
 	if (e->cgroup)
 		cgroup_root_free(e->cgroup);

@@ -328,10 +328,10 @@ static inline unsigned count_mounts(void)
 static inline int fixture_end(int status)
 {
 	check_failures = 0;
+	CHECK(count_cgroups() == 0);
+	engine_free(engine); /* which waits for what is removed by a thread of its own */
 	CHECK(count_ids(options.state) == 0);
 	CHECK(count_ids(options.run) == 0);
-	CHECK(count_cgroups() == 0);
-	engine_free(engine);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 	CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);

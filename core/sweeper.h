@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Directories that are of no container any more, removed by a thread of their own: a layer can be
+ * large, and whoever says rmdir need not wait for it. */
+#ifndef CTNFS_CORE_SWEEPER_H
+#define CTNFS_CORE_SWEEPER_H
+
+#include "err.h"
+
+struct sweeper;
+
+/**
+ * sweeper_new() - with its thread.
+ * @statefd, @runfd: borrowed until sweeper_free().
+ * @failed:  called on its thread with what could not be removed and why; the next start of the
+ * server tries again.
+ */
+int sweeper_new(int statefd, int runfd, void (*failed)(void *arg, const struct ctn_err *err),
+		void *arg, struct sweeper **ret, struct ctn_err *err);
+
+/** sweeper_free() - once all that was given to it is gone. NULL is fine. */
+void sweeper_free(struct sweeper *sweeper);
+
+/** sweeper_add() - remove STATE/trash-@id and RUN/@id soon; at once, on this thread, where too many
+ * wait. Thread: any. */
+void sweeper_add(struct sweeper *sweeper, const char *id);
+
+#endif
