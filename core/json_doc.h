@@ -46,6 +46,7 @@ struct json_at {
 	const struct json_at *parent; /* NULL for the root */
 	const char *key;	      /* its key in the parent; NULL in an array */
 	size_t index;		      /* its place in the parent: element, or the member's number */
+	uint32_t node;		      /* json_doc.c's number for it */
 };
 
 struct json_at json_root(const struct json_doc *doc);
