@@ -136,6 +136,23 @@ int stage_dev(struct stage *s, struct ctn_err *err);
 int stage_readonly(struct stage *s, struct ctn_err *err);
 int stage_masks(struct stage *s, struct ctn_err *err);
 int stage_pivot(struct stage *s, struct ctn_err *err);
+/* stage_target.c */
+/**
+ * stage_target() - a place to mount on, found safely under the new root whoever wrote what is in
+ * it; made where it is missing (0755, or an empty file 0644; the container's root owns it).
+ * @path:      absolute, without "." and "..", not "/". Links in it are followed within the root,
+ *             but for /proc and /sys and what is below them.
+ * @directory: what is to be mounted there is a directory.
+ * @ret_fd:    O_PATH.
+ * Return: 0; -EINVAL (leads to the root, or into /proc or /sys); -ENOTDIR, -EISDIR; -EROFS (missing
+ * and cannot be made); -ENOENT (a link that leads nowhere); -errno.
+ */
+int stage_target(struct stage *s, const char *path, bool directory, int *ret_fd,
+		 struct ctn_err *err);
+/** stage_mount_at() - move the detached @mount to stage_target() and see that the path leads to it
+ * then. -EAGAIN where it does not. */
+int stage_mount_at(struct stage *s, int mount, const char *path, bool directory,
+		   struct ctn_err *err);
 /* stage_creds.c */
 int stage_keyring(struct stage *s, struct ctn_err *err);
 int stage_limits(struct stage *s, struct ctn_err *err);
