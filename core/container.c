@@ -84,6 +84,11 @@ const struct cgroup_leaf *container_cgroup(const struct container *c)
 	return c->cgroup;
 }
 
+const char *container_cgroup_name(const struct container *c)
+{
+	return c->cgroup_name[0] ? c->cgroup_name : c->id;
+}
+
 /* --- on disk --- */
 
 static int open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
@@ -185,7 +190,7 @@ static int remove_resources(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
 	char trash[CTN_ID_LEN + 8];
-	int r = cgroup_leaf_remove(e->cgroup, c->id, CGROUP_REMOVE_MS, err);
+	int r = cgroup_leaf_remove(e->cgroup, container_cgroup_name(c), CGROUP_REMOVE_MS, err);
 
 	if (r < 0)
 		return r;
@@ -203,7 +208,7 @@ static int create_resources(struct container *c, struct ctn_err *err)
 	if (r == 0)
 		r = create_on_disk(c, err);
 	if (r == 0)
-		r = cgroup_leaf_open(c->engine->cgroup, c->id, &c->cgroup, err);
+		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
 	if (r == 0)
 		r = container_apply_limits(c, c->spec, err);
 	if (r < 0 && c->id[0])

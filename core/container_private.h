@@ -40,6 +40,7 @@ struct container {
 	struct engine *engine;
 	uint32_t serial;
 	char id[CTN_ID_LEN + 1];
+	char cgroup_name[SPEC_CGROUP_NAME_MAX + 1]; /* "": @id; see container_cgroup_name() */
 	uid_t uid_base;
 	uint64_t created;
 	int dirfd, run_dirfd;
@@ -117,7 +118,8 @@ int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *e
 void registry_free(struct engine *e);
 
 /* container.c */
-uint64_t ctn_now(void); /* nanoseconds since the epoch */
+const char *container_cgroup_name(const struct container *c); /* below the server's */
+uint64_t ctn_now(void);					      /* nanoseconds since the epoch */
 int container_open_dirs(struct container *c, struct ctn_err *err);
 int container_apply_limits(struct container *c, const struct spec *spec, struct ctn_err *err);
 int container_save(struct container *c, struct spec *spec, struct ctn_err *err);

@@ -193,23 +193,43 @@ static struct container *container_alloc(struct engine *e, struct spec *spec)
 	return c;
 }
 
+/* Two containers in one control group would share its limits, and die together. Under e->lock. */
+static int check_cgroup_name(const struct engine *e, const struct container *c, struct ctn_err *err)
+{
+	for (size_t i = 0; c->cgroup_name[0] && i < e->n; i++) {
+		const struct container *other = e->by_serial[i];
+
+		if (strcmp(container_cgroup_name(other), c->cgroup_name) == 0)
+			return ctn_fail(err, EEXIST,
+					"cgroupsPath: the control group %s is that of %s already",
+					c->cgroup_name, other->name);
+	}
+	return 0;
+}
+
 int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
 		 struct ctn_err *err)
 {
 	struct container *c = container_alloc(e, spec);
 	bool found = false;
 	size_t at;
-	int r = 0;
+	int r;
 
 	if (!c)
 		return ctn_fail(err, ENOMEM, "no memory for a container");
+	r = spec_cgroup_name(spec, c->cgroup_name, err);
+	if (r < 0) {
+		container_put(c);
+		return r;
+	}
 	pthread_rwlock_wrlock(&e->lock);
 	at = name_slot(e, spec->name, &found);
+	r = check_cgroup_name(e, c, err);
 	if (found)
 		r = ctn_fail(err, EEXIST, "there is a container called %s already", spec->name);
-	else if (registry_grow(e) < 0)
+	else if (r == 0 && registry_grow(e) < 0)
 		r = ctn_fail(err, ENOMEM, "no memory for a container");
-	else
+	if (r == 0)
 		r = ids_take(e, &uid_base, err);
 	if (r == 0) {
 		c->uid_base = uid_base;

@@ -214,6 +214,36 @@ bool spec_ns_is_host(const struct spec *s, enum ns_kind kind)
 	return strcmp(s->ns[kind] ? s->ns[kind] : ns_types[kind].fallback, "host") == 0;
 }
 
+/* One directory, since all of the server's containers are siblings: "/docker/0a1b" is docker-0a1b,
+ * and what systemd would make of "machine.slice:libpod:0a1b" is machine.slice-libpod-0a1b. */
+int spec_cgroup_name(const struct spec *s, char ret[SPEC_CGROUP_NAME_MAX + 1], struct ctn_err *err)
+{
+	const char *path = s->oci ? s->oci->cgroups_path : NULL;
+	char name[SPEC_CGROUP_NAME_MAX + 1];
+	size_t n = 0;
+
+	for (const char *p = path ? path : ""; *p;) {
+		size_t part = strcspn(p, "/:");
+
+		if ((part == 1 && p[0] == '.') || (part == 2 && p[0] == '.' && p[1] == '.'))
+			return ctn_fail(err, EINVAL, "cgroupsPath: '%.80s' has . or .. in it",
+					path);
+		if (n + part + 1 > SPEC_CGROUP_NAME_MAX)
+			return ctn_fail(err, EINVAL, "cgroupsPath: longer than %d bytes",
+					SPEC_CGROUP_NAME_MAX);
+		if (part > 0 && n > 0)
+			name[n++] = '-';
+		memcpy(name + n, p, part);
+		n += part;
+		p += part + (p[part] != '\0');
+	}
+	if (path && n == 0)
+		return ctn_fail(err, EINVAL, "cgroupsPath: '%.80s' names no control group", path);
+	memcpy(ret, name, n);
+	ret[n] = '\0';
+	return 0;
+}
+
 /* One value under two names: what was said last counts. */
 static const char *knob_twin(const char *knob)
 {

@@ -212,6 +212,13 @@ const char *spec_hostname(const struct spec *spec);
 /** spec_ns_is_host() - whether it shares the host's namespace of that kind. */
 bool spec_ns_is_host(const struct spec *spec, enum ns_kind kind);
 
+/** spec_cgroup_name() - the name of its control group below the server's: of @oci's cgroups_path
+ * with slashes and colons as '-', or "" where it says none and the container's id is the name.
+ * Return: 0; -EINVAL for a path with "..", or one that leaves nothing or more than 255 bytes. */
+enum { SPEC_CGROUP_NAME_MAX = 255 };
+int spec_cgroup_name(const struct spec *spec, char ret[SPEC_CGROUP_NAME_MAX + 1],
+		     struct ctn_err *err);
+
 /** spec_set_knob() - remember a cgroup knob's value as written (replacing an earlier one) in a
  * private spec. */
 int spec_set_knob(struct spec *spec, const char *knob, const char *value, struct ctn_err *err);
