@@ -69,33 +69,9 @@ const char *caps_name(unsigned number, char *buf, size_t size)
 	return buf;
 }
 
-/* Edit distance of two short words, without regard to case: insert, delete, replace are 1 each. */
-static unsigned word_distance(const char *a, const char *b)
-{
-	unsigned row[NAME_ROOM + 1];
-	size_t b_len = strnlen(b, NAME_ROOM);
-
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 0; a[i]; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i + 1;
-		for (size_t j = 0; j < b_len; j++) {
-			unsigned best = diagonal + (tolower((unsigned char)a[i]) !=
-						    tolower((unsigned char)b[j]));
-
-			diagonal = row[j + 1];
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
-		}
-	}
-	return row[b_len];
-}
-
 static void consider(const char *word, const char *candidate, unsigned *least, char *nearest)
 {
-	unsigned distance = word_distance(word, candidate);
+	unsigned distance = ctn_distance(word, candidate);
 
 	/* A word of which every letter would have to change resembles nothing. */
 	if (distance < *least && distance < strlen(candidate)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "err.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -90,6 +91,30 @@ int ctn_fail_context(struct ctn_err *err, const char *fmt, ...)
 	snprintf(err->text + used, sizeof(err->text) - used, ": %s", inner);
 	make_printable(err->text);
 	return -err->code;
+}
+
+unsigned ctn_distance(const char *a, const char *b)
+{
+	enum { LOOKED_AT = 40 };
+	unsigned row[LOOKED_AT + 1];
+	size_t a_len = strnlen(a, LOOKED_AT), b_len = strnlen(b, LOOKED_AT);
+
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = (unsigned)j;
+	for (size_t i = 0; i < a_len; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = (unsigned)i + 1;
+		for (size_t j = 0; j < b_len; j++) {
+			unsigned best = diagonal + (tolower((unsigned char)a[i]) !=
+						    tolower((unsigned char)b[j]));
+
+			diagonal = row[j + 1];
+			best = row[j] + 1 < best ? row[j] + 1 : best;
+			row[j + 1] = diagonal + 1 < best ? diagonal + 1 : best;
+		}
+	}
+	return row[b_len];
 }
 
 const char *ctn_errno_name(int code)

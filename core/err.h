@@ -38,6 +38,10 @@ int ctn_fail_errno(struct ctn_err *err, const char *fmt, ...) __attribute__((for
 int ctn_fail_context(struct ctn_err *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/** ctn_distance() - how many letters of @a must be inserted, left out or replaced to make it @b,
+ * whatever their case: for "did you mean". Of longer words the first 40 bytes count. */
+unsigned ctn_distance(const char *a, const char *b);
+
 /** ctn_errno_name() - "EBUSY" for 16; "E1234" (in a static per-thread buffer) for a number without
  * a name. */
 const char *ctn_errno_name(int code);

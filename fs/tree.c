@@ -182,36 +182,7 @@ const struct node *node_child(const struct node *dir, const char *name, unsigned
 
 /* --- what was meant --- */
 
-enum { NAME_LOOKED_AT = 32 };
-
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-	unsigned m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Levenshtein's distance, of the first NAME_LOOKED_AT bytes. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[NAME_LOOKED_AT + 1];
-	unsigned n = (unsigned)strnlen(b, NAME_LOOKED_AT);
-
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= NAME_LOOKED_AT && a[i - 1]; i++) {
-		unsigned corner = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned swap = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			row[j] = least(row[j] + 1, row[j - 1] + 1, swap);
-		}
-	}
-	return row[n];
-}
+enum { NAME_LOOKED_AT = 32 }; /* longer names allow no more wrong letters */
 
 const char *node_nearest(const struct node *dir, const char *name)
 {
@@ -219,7 +190,7 @@ const char *node_nearest(const struct node *dir, const char *name)
 	unsigned best_distance = 3 + (unsigned)strnlen(name, NAME_LOOKED_AT) / 8;
 
 	for (const struct node *n = node_next(dir, NULL); n; n = node_next(dir, n)) {
-		unsigned d = distance(name, node_name(n));
+		unsigned d = ctn_distance(name, node_name(n));
 
 		/* Two wrong letters of three are no likeness. */
 		if (n->flags & N_OWN || d >= best_distance || d >= strlen(node_name(n)))

@@ -89,6 +89,17 @@ static void test_names(void)
 	CHECK_STR(ctn_errno_name(-1), "E-1");
 }
 
+static void test_distance(void)
+{
+	static const char longer[] = "a234567890123456789012345678901234567890X";
+
+	CHECK(ctn_distance("", "") == 0 && ctn_distance("", "abc") == 3);
+	CHECK(ctn_distance("abc", "") == 3 && ctn_distance("Cap", "cAP") == 0);
+	CHECK(ctn_distance("memory.limt", "memory.limit") == 1);
+	CHECK(ctn_distance("kitten", "sitting") == 3);
+	CHECK(ctn_distance(longer, "b234567890123456789012345678901234567890Y") == 1);
+}
+
 static const struct check_test tests[] = {
 	{"ctn_fail", test_fail},
 	{"ctn_fail_errno", test_fail_errno},
@@ -96,6 +107,7 @@ static const struct check_test tests[] = {
 	{"control bytes are not passed on", test_control_bytes},
 	{"long sentences are cut", test_length},
 	{"ctn_errno_name", test_names},
+	{"ctn_distance", test_distance},
 };
 
 int main(void)
