@@ -106,12 +106,15 @@ static const char *type_of(const struct json_at *at)
 	}
 }
 
+int json_fail_type(const struct json_at *at, const char *wanted, struct ctn_err *err)
+{
+	return json_fail(at, EINVAL, err, "%s is expected, not %s", wanted, type_of(at));
+}
+
 static int want(const struct json_at *at, enum json_type type, const char *name,
 		struct ctn_err *err)
 {
-	if (json_object_is_type(at->value, type))
-		return 0;
-	return json_fail(at, EINVAL, err, "%s is expected, not %s", name, type_of(at));
+	return json_object_is_type(at->value, type) ? 0 : json_fail_type(at, name, err);
 }
 
 int json_want_object(const struct json_at *at, struct ctn_err *err)

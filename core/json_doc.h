@@ -72,6 +72,9 @@ int json_fail(const struct json_at *at, int code, struct ctn_err *err, const cha
 /** json_fail_context() - the same in front of the sentence that a parser of a text left. */
 int json_fail_context(const struct json_at *at, struct ctn_err *err);
 
+/** json_fail_type() - "<wanted> is expected, not null": -EINVAL. */
+int json_fail_type(const struct json_at *at, const char *wanted, struct ctn_err *err);
+
 /* A value of one type: 0, or -EINVAL naming what it is instead and what is asked for. Numbers are
  * exact: 1.0 is no integer, and out of [@min, @max] is refused with the range. */
 int json_want_object(const struct json_at *at, struct ctn_err *err);

@@ -12,7 +12,10 @@
 #include "io.h"
 #include "spec_json.h"
 
-enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20, STATE_DEPTH = 16 };
+enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20 };
+
+/* A seccomp profile can be in it, as deep as it came. */
+enum { STATE_DEPTH = JSON_DOC_DEPTH + 8 };
 
 enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW, SAVE_IN_PLACE };
 

@@ -176,7 +176,11 @@ static void test_damaged(void)
 		"{\"version\": null}",
 		"{\"version\": 1} tail",
 		"{\"version\": 1}{}",
-		"{\"version\": 1, \"a\": [[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}",
+		"{\"version\": 1, \"a\": "
+		"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		"[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+		"]"
+		"]]]]}",
 		"\x7f"
 		"ELF",
 	};
@@ -192,10 +196,10 @@ static void test_damaged_spec(void)
 {
 	static const char *const bad[][2] = {
 		{"{\"version\": 1, \"uid_base\": 65536}", "no specification"},
-		{"{\"version\": 1, \"uid_base\": 65536, \"spec\": 1}", "no name"},
+		{"{\"version\": 1, \"uid_base\": 65536, \"spec\": 1}", "an object is expected"},
 		{"{\"version\": 1, \"uid_base\": 65536, \"spec\": {\"name\": \"..\"}}", "cannot"},
 		{"{\"version\": 1, \"uid_base\": 65536, \"spec\": {\"name\": \"a\", \"x\": []}}",
-		 "'x' is no file"},
+		 "x: no setting has this name"},
 		{"{\"version\": 1, \"spec\": {\"name\": \"a\"}}", "host ids"},
 		{"{\"version\": 1, \"uid_base\": 0, \"spec\": {\"name\": \"a\"}}", "host ids"},
 		{"{\"version\": 1, \"uid_base\": -1, \"spec\": {\"name\": \"a\"}}", "host ids"},
