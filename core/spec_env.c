@@ -96,20 +96,20 @@ static int env_line(struct spec *s, char *line, struct ctn_err *err)
 {
 	bool drop = line[0] == '-';
 	const char *key = line + drop;
-	size_t len = strcspn(key, "=");
+	size_t len;
 	ssize_t i;
 
+	if (!drop) /* before the key is looked at: no line break may come into it */
+		unescape(line);
+	len = strcspn(key, "=");
 	if (!key_is_sound(key, len) || (drop ? key[len] != '\0' : key[len] != '='))
 		return ctn_fail(
 			err, EINVAL,
 			"env: '%.60s' is neither KEY=value nor -KEY; a newline in a value is "
 			"written as \\n",
 			line);
-	if (!drop || is_default(key, len)) {
-		if (!drop)
-			unescape(line);
+	if (!drop || is_default(key, len))
 		return env_put(&s->env, key, len, line, err);
-	}
 	i = env_find(&s->env, key, len);
 	if (i >= 0)
 		env_drop(&s->env, (size_t)i);

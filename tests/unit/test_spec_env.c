@@ -27,8 +27,8 @@ static void test_write(void)
 
 static void test_refused(void)
 {
-	static const char *const bad[] = {"A",	    "=1",      "-A=1", "-",	    "A B=1",
-					  "A\tB=1", "A\x01=2", "-A B", "{\"A\": 1}"};
+	static const char *const bad[] = {"A",	    "=1",      "-A=1", "-",	     "A B=1",
+					  "A\tB=1", "A\x01=2", "-A B", "{\"A\": 1}", "A\\nB=1"};
 	struct spec *s = spec_new("db");
 
 	CHECK(put(&s, "env", "A=kept\n", NULL) == 0);
