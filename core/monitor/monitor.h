@@ -95,20 +95,28 @@ void log_append(struct log *log, const char *data, size_t len);
 void log_trim(struct log *log); /* make the hole as large as the bound asks */
 
 /** struct mounts - what the parent prepares for the stage: detached mounts, -1 where there is none.
- */
+ * @binds: one for each entry of the plan's binds. @user: one for each of its mounts, of which the
+ * parent makes the binds; NULL without any. */
 struct mounts {
 	int root, tmpfs, proc, sys;
 	int binds[16];
 	size_t n_binds;
+	int *user;
+	size_t n_user;
 };
 
-/** mounts_prepare() - in the monitor's own mount namespace, with the host's rights. @userns: -1
- * without one. */
-int mounts_prepare(const struct plan *p, int userns, struct mounts *ret, struct ctn_err *err);
+/** mounts_init() - room for the plan's, all -1. mounts_free() - close what there is. */
+int mounts_init(const struct plan *p, struct mounts *ret, struct ctn_err *err);
+void mounts_free(struct mounts *m);
 
-/** The channel from parent to stage: one message with all of struct mounts' descriptors. */
-int mounts_send(int sock, const struct mounts *m, struct ctn_err *err);
-int mounts_receive(int sock, struct mounts *ret, struct ctn_err *err);
+/** mounts_prepare() - in the monitor's own mount namespace, with the host's rights. @userns: -1
+ * without one. After a failure some are made. */
+int mounts_prepare(const struct plan *p, int userns, struct mounts *m, struct ctn_err *err);
+
+/** The channel from parent to stage: all of struct mounts' descriptors. Both ends have called
+ * mounts_init(). */
+int mounts_send(int sock, struct mounts *m, struct ctn_err *err);
+int mounts_receive(int sock, struct mounts *m, struct ctn_err *err);
 
 /**
  * stage_run() - in the new process: carry out the table of set-up steps, then execve. Never
@@ -136,6 +144,9 @@ int stage_dev(struct stage *s, struct ctn_err *err);
 int stage_readonly(struct stage *s, struct ctn_err *err);
 int stage_masks(struct stage *s, struct ctn_err *err);
 int stage_pivot(struct stage *s, struct ctn_err *err);
+/* stage_binds.c */
+/** stage_mount_list() - the entries of `mounts`, in their order. */
+int stage_mount_list(struct stage *s, struct ctn_err *err);
 /* stage_target.c */
 /**
  * stage_target() - a place to mount on, found safely under the new root whoever wrote what is in

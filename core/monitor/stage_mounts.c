@@ -38,7 +38,13 @@ static int target_open(int root, const char *path, int *ret, struct ctn_err *err
 		fd = open_in_root(root, path, O_DIRECTORY);
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
 		return ctn_fail(err, ENOTDIR,
-				"%s in the container's layer is not a directory; remove it there",
+				"%s in the container's root file system is not a directory; make "
+				"it one",
+				path);
+	if (fd < 0 && errno == EROFS)
+		return ctn_fail(err, EROFS,
+				"the root file system is read-only and has no directory %s to "
+				"mount on: make it there first",
 				path);
 	if (fd < 0)
 		return ctn_fail_errno(err, "open %s in the container's root", path);
@@ -93,8 +99,10 @@ static int kernel_fs(int root, const char *type, const char *path, unsigned attr
 
 int stage_root(struct stage *s, struct ctn_err *err)
 {
-	int r = mounts_receive(s->go, &s->mounts, err);
+	int r = mounts_init(s->plan, &s->mounts, err);
 
+	if (r == 0)
+		r = mounts_receive(s->go, &s->mounts, err);
 	if (r < 0 || !plan_has_ns(s->plan, CLONE_NEWNS))
 		return r;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -237,6 +245,8 @@ int stage_masks(struct stage *s, struct ctn_err *err)
 
 int stage_pivot(struct stage *s, struct ctn_err *err)
 {
+	const unsigned long spread = (unsigned long)s->plan->msg->propagation;
+
 	if (fchdir(s->mounts.root) < 0)
 		return ctn_fail_errno(err, "enter the new root");
 	/* pivot_root(2): with both names ".", the old root ends up on top of the new one, from
@@ -247,5 +257,8 @@ int stage_pivot(struct stage *s, struct ctn_err *err)
 		return ctn_fail_errno(err, "unmount the old root");
 	if (chdir("/") < 0)
 		return ctn_fail_errno(err, "enter the new root");
+	/* Only now: pivot_root(2) wants roots that are not shared. */
+	if (spread && mount(NULL, "/", NULL, spread, NULL) < 0)
+		return ctn_fail_errno(err, "set the propagation of the root's mounts");
 	return 0;
 }
