@@ -41,6 +41,10 @@ int launch_ids(const struct container *c, const struct spec *spec, struct launch
 int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
 		uint64_t joins, struct packer *p, struct ctn_err *err);
 
+/** launch_check() - whether @spec's root file system and mounts can be there, as far as that can be
+ * told beforehand. -ENOENT, -ENOTDIR; -EINVAL (of ctnfs itself; of another's mount namespace). */
+int launch_check(const struct container *c, const struct spec *spec, struct ctn_err *err);
+
 /** launch_pack_adopt() - for a monitor that only watches over what runs already. */
 int launch_pack_adopt(const struct container *c, const struct spec *spec,
 		      const struct wire_status *status, struct packer *p, struct ctn_err *err);
