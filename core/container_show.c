@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "container_private.h"
+#include "launch_pack.h"
 #include "seccomp.h"
 #include "users.h"
 
@@ -21,10 +22,14 @@ static int root_layers(const struct container *c, const struct spec *spec, int f
 		fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, flags);
 		n += fds[n] >= 0;
 	}
-	fds[n] = spec->rootfs ? open(spec->rootfs, flags)
-			      : openat(c->engine->state_fd, c->engine->skeleton, flags);
-	if (fds[n] < 0 && spec->rootfs)
-		return ctn_fail_errno(err, "rootfs: %s", spec->rootfs);
+	if (spec->rootfs) {
+		int r = host_open_directory(c->engine, spec->rootfs, &fds[n], err);
+
+		if (r < 0)
+			return ctn_fail_context(err, "rootfs");
+	} else {
+		fds[n] = openat(c->engine->state_fd, c->engine->skeleton, flags);
+	}
 	n += fds[n] >= 0;
 	*ret = n;
 	return 0;

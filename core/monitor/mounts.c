@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -156,17 +157,38 @@ static int kernel_clones(const struct plan *p, struct mounts *m, struct ctn_err 
 	return r < 0 ? r : 0;
 }
 
+/* The user's paths are the host's. Where the host's mounts are private, our namespace does not see
+ * those that are newer than the server. */
+static int host_clones(const struct plan *p, int userns, struct mounts *m, int *own,
+		       struct ctn_err *err)
+{
+	ctn_autoclose int back = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	int r = 0;
+
+	if (back < 0 || setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
+		return ctn_fail_errno(err, "enter the host's mount namespace");
+	if (p->msg->flags & WIRE_ROOT_OWN)
+		r = root_own(p, userns, own, err);
+	if (r == 0)
+		r = binds_user(p, userns, m, err);
+	if (r == 0 && setns(back, CLONE_NEWNS) < 0)
+		return ctn_fail_errno(err, "leave the host's mount namespace");
+	return r;
+}
+
 int mounts_prepare(const struct plan *p, int userns, struct mounts *m, struct ctn_err *err)
 {
-	int r = root_make(p, userns, &m->root, err);
+	int own = -1, r = 0;
 
+	if (m->n_user > 0 || p->msg->flags & WIRE_ROOT_OWN)
+		r = host_clones(p, userns, m, &own, err);
+	if (r == 0)
+		r = root_make(p, userns, own, &m->root, err);
 	if (r == 0)
 		r = tmpfs_make(p->msg->root_uid, p->msg->root_gid, &m->tmpfs, err);
 	if (r == 0)
 		r = binds_make(p, m, err);
 	if (r == 0)
 		r = kernel_clones(p, m, err);
-	if (r == 0 && m->n_user > 0)
-		r = binds_user(p, userns, m, err);
 	return r;
 }

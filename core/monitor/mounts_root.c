@@ -107,12 +107,6 @@ static int root_overlay(const struct plan *p, int lower, int *ret, struct ctn_er
 	r = overlay_detached(lower, upper, work, &fd, err);
 	if (r == 0)
 		r = overlay_attached(p, lower, upper, work, &fd, err);
-	if (r == -ELOOP)
-		return ctn_fail(
-			err, EINVAL,
-			"rootfs: %s has ctnfs's own state directory below it, so no overlay "
-			"can be put over it",
-			p->lower);
 	if (r < 0)
 		return r;
 	/* overlayfs falls back to read-only, quietly, where it cannot use the upper layer */
@@ -130,7 +124,8 @@ static int root_overlay(const struct plan *p, int lower, int *ret, struct ctn_er
 static int own_open(const struct plan *p, int *ret, struct ctn_err *err)
 {
 	ctn_autoclose int fd = open(p->lower, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	bool overlay = !(p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW)), own = false;
+	const bool overlay = !(p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW));
+	bool own = false;
 	struct statfs fs;
 	int r = 0;
 
@@ -142,7 +137,7 @@ static int own_open(const struct plan *p, int *ret, struct ctn_err *err)
 				"rootfs: %s is on a FUSE file system, over which no overlay is "
 				"put; say ro or rw, or copy it",
 				p->lower);
-	if (p->msg->flags & WIRE_ROOT_RW)
+	if (!(p->msg->flags & WIRE_ROOT_RO))
 		r = mounts_own_state(p, fd, &own, err);
 	if (own)
 		return ctn_fail(err, EINVAL,
@@ -226,20 +221,28 @@ static int own_lower(const struct plan *p, int dir, int userns, int *ret, struct
 	return r;
 }
 
-int root_make(const struct plan *p, int userns, int *ret, struct ctn_err *err)
+int root_own(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 {
-	ctn_autoclose int dir = -1, lower = -1;
-	int r;
+	ctn_autoclose int dir = -1;
+	int r = own_open(p, &dir, err);
 
-	if (!(p->msg->flags & WIRE_ROOT_OWN)) {
-		r = lower_clone(p, userns, &lower, err);
-		return r < 0 ? r : root_overlay(p, lower, ret, err);
-	}
-	r = own_open(p, &dir, err);
 	if (r < 0)
 		return r;
 	if (p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
 		return own_whole(p, dir, userns, ret, err);
-	r = own_lower(p, dir, userns, &lower, err);
+	return own_lower(p, dir, userns, ret, err);
+}
+
+int root_make(const struct plan *p, int userns, int own, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int lower = own;
+	int r = 0;
+
+	if (own >= 0 && p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW)) {
+		*ret = ctn_take_fd(lower);
+		return 0;
+	}
+	if (own < 0)
+		r = lower_clone(p, userns, &lower, err);
 	return r < 0 ? r : root_overlay(p, lower, ret, err);
 }

@@ -34,8 +34,13 @@ static int target_open(int root, const char *path, int *ret, struct ctn_err *err
 {
 	int fd = open_in_root(root, path, O_DIRECTORY);
 
-	if (fd < 0 && errno == ENOENT && mkdirat(root, path + 1, 0755) == 0)
-		fd = open_in_root(root, path, O_DIRECTORY);
+	if (fd < 0 && errno == ENOENT) {
+		mode_t mask = umask(022);
+
+		if (mkdirat(root, path + 1, 0755) == 0)
+			fd = open_in_root(root, path, O_DIRECTORY);
+		umask(mask);
+	}
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
 		return ctn_fail(err, ENOTDIR,
 				"%s in the container's root file system is not a directory; make "
