@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from basics import err_name, limit, slurp
+from basics import SLOW, err_name, limit, slurp
 from rootdirs import kernel, look, make_root, mount, mountinfo, umount
 
 PID = "/proc/%d/"
@@ -389,6 +389,7 @@ def test_a_volume_that_changes_meanwhile(tidy, src, root, tmp_path):
         assert mountinfo() == before
     assert set(refused) <= {"ENOENT", "EAGAIN", "EINVAL", "ELOOP", "ENOTDIR"}, refused
     assert slurp("/proc/sys/kernel/core_pattern") == sysctl
-    assert started or refused
+    # that the place was looked at again is all that refuses these
+    assert "EAGAIN" in refused or SLOW > 1, (started, refused)
     attacker.put("ctl", "kill")
     assert re.search(r"^canary$", (decoy / "canary").read_text())
