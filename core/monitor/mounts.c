@@ -16,30 +16,6 @@
 #include "monitor.h"
 #include "mounts.h"
 
-/* What the tmpfs holds: one file system serves /dev /dev/shm /tmp /run and the masks. */
-static const struct {
-	const char *name;
-	mode_t mode;
-	unsigned major, minor; /* of a character device; 0, 0: none */
-} tmpfs_entries[] = {
-	{"dev", S_IFDIR | 0755, 0, 0},	      {"dev/null", S_IFCHR | 0666, 1, 3},
-	{"dev/zero", S_IFCHR | 0666, 1, 5},   {"dev/full", S_IFCHR | 0666, 1, 7},
-	{"dev/random", S_IFCHR | 0666, 1, 8}, {"dev/urandom", S_IFCHR | 0666, 1, 9},
-	{"dev/tty", S_IFCHR | 0666, 5, 0},    {"dev/pts", S_IFDIR | 0755, 0, 0},
-	{"dev/shm", S_IFDIR | 01777, 0, 0},   {"dev/mqueue", S_IFDIR | 01777, 0, 0},
-	{"shm", S_IFDIR | 01777, 0, 0},	      {"tmp", S_IFDIR | 01777, 0, 0},
-	{"run", S_IFDIR | 0755, 0, 0},	      {"mask-dir", S_IFDIR | 0555, 0, 0},
-	{"mask-file", S_IFREG | 0444, 0, 0},
-};
-
-static const struct {
-	const char *name, *target;
-} dev_links[] = {
-	{"dev/ptmx", "pts/ptmx"},	   {"dev/fd", "/proc/self/fd"},
-	{"dev/stdin", "/proc/self/fd/0"},  {"dev/stdout", "/proc/self/fd/1"},
-	{"dev/stderr", "/proc/self/fd/2"},
-};
-
 int mounts_fs(const char *type, const struct fs_option *options, size_t n, unsigned attr, int *ret,
 	      struct ctn_err *err)
 {
@@ -62,47 +38,7 @@ int mounts_fs(const char *type, const struct fs_option *options, size_t n, unsig
 	return 0;
 }
 
-static int tmpfs_entry(int fd, size_t i, uid_t uid, gid_t gid, struct ctn_err *err)
-{
-	const char *name = tmpfs_entries[i].name;
-	mode_t mode = tmpfs_entries[i].mode;
-	int r;
-
-	if (S_ISDIR(mode))
-		r = mkdirat(fd, name, mode & 07777);
-	else
-		r = mknodat(fd, name, mode,
-			    makedev(tmpfs_entries[i].major, tmpfs_entries[i].minor));
-	if (r < 0)
-		return ctn_fail_errno(err, "make %s", name);
-	if (fchownat(fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return ctn_fail_errno(err, "give %s to the container", name);
-	return 0;
-}
-
-static int tmpfs_make(uid_t uid, gid_t gid, int *ret, struct ctn_err *err)
-{
-	static const struct fs_option options[] = {{"source", "ctnfs"}, {"mode", "0755"}};
-	ctn_autoclose int fd = -1;
-	int r = mounts_fs("tmpfs", options, CTN_COUNT(options), 0, &fd, err);
-	mode_t mask = umask(0); /* the table's modes, exactly */
-
-	for (size_t i = 0; r == 0 && i < CTN_COUNT(tmpfs_entries); i++)
-		r = tmpfs_entry(fd, i, uid, gid, err);
-	umask(mask);
-	for (size_t i = 0; r == 0 && i < CTN_COUNT(dev_links); i++) {
-		if (symlinkat(dev_links[i].target, fd, dev_links[i].name) < 0 ||
-		    fchownat(fd, dev_links[i].name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
-			r = ctn_fail_errno(err, "link %s", dev_links[i].name);
-	}
-	if (r == 0)
-		*ret = ctn_take_fd(fd);
-	return r;
-}
-
-/* A detached copy of what is at @path, with all below it. Return: 1; 0 when there is no directory;
- * -errno. */
-static int clone_path(const char *path, unsigned attr, int *ret, struct ctn_err *err)
+int mounts_clone(const char *path, unsigned attr, int *ret, struct ctn_err *err)
 {
 	struct mount_attr set = {.attr_set = attr};
 	ctn_autoclose int fd = -1;
@@ -133,8 +69,8 @@ static int binds_make(const struct plan *p, struct mounts *m, struct ctn_err *er
 			return ctn_fail(err, E2BIG, "more than %zu directories to bind",
 					CTN_COUNT(m->binds));
 		m->binds[m->n_binds] = -1;
-		r = clone_path(*path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
-			       &m->binds[m->n_binds], err);
+		r = mounts_clone(*path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+				 &m->binds[m->n_binds], err);
 		if (r < 0)
 			return r;
 		m->n_binds++; /* one without a source stays -1, so that the numbers match the list
@@ -151,9 +87,9 @@ static int kernel_clones(const struct plan *p, struct mounts *m, struct ctn_err 
 	int r = 0;
 
 	if (!plan_has_ns(p, CLONE_NEWPID))
-		r = clone_path("/proc", attr, &m->proc, err);
+		r = mounts_clone("/proc", attr, &m->proc, err);
 	if (r >= 0 && !plan_has_ns(p, CLONE_NEWNET))
-		r = clone_path("/sys", attr | MOUNT_ATTR_RDONLY, &m->sys, err);
+		r = mounts_clone("/sys", attr | MOUNT_ATTR_RDONLY, &m->sys, err);
 	return r < 0 ? r : 0;
 }
 
@@ -185,10 +121,12 @@ int mounts_prepare(const struct plan *p, int userns, struct mounts *m, struct ct
 	if (r == 0)
 		r = root_make(p, userns, own, &m->root, err);
 	if (r == 0)
-		r = tmpfs_make(p->msg->root_uid, p->msg->root_gid, &m->tmpfs, err);
+		r = mounts_tmpfs(p, &m->tmpfs, err);
 	if (r == 0)
 		r = binds_make(p, m, err);
 	if (r == 0)
 		r = kernel_clones(p, m, err);
+	if (r == 0 && m->n_user > 0)
+		r = mounts_outside(p, m, err);
 	return r;
 }

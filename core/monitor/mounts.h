@@ -14,6 +14,17 @@ struct fs_option {
 int mounts_fs(const char *type, const struct fs_option *options, size_t n, unsigned attr, int *ret,
 	      struct ctn_err *err);
 
+/** mounts_clone() - a detached copy of what is at @path, with all below it, and @attr set. Return:
+ * 1; 0 when there is no directory; -errno. */
+int mounts_clone(const char *path, unsigned attr, int *ret, struct ctn_err *err);
+
+/* mounts_dev.c */
+/** mounts_tmpfs() - the file system that serves /dev /dev/shm /tmp /run and the masks. */
+int mounts_tmpfs(const struct plan *p, int *ret, struct ctn_err *err);
+/** mounts_outside() - those entries of `mounts` but the binds that only the parent can make, in
+ * @m->user. */
+int mounts_outside(const struct plan *p, struct mounts *m, struct ctn_err *err);
+
 /* mounts_root.c */
 /** root_own() - a detached clone of the user's directory, mapped and restricted. In the host's
  * mount namespace. @userns: -1 where ids are the host's. */

@@ -39,6 +39,10 @@ static int stage_cgroups(struct stage *s, struct ctn_err *err)
 /* After attaching: made earlier, its root would be the server's cgroup. */
 static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
 {
+	int r = stage_cgroup_look(s, err);
+
+	if (r < 0)
+		return r;
 	if (plan_has_ns(s->plan, CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return ctn_fail_errno(err, "make a cgroup namespace");
 	return 0;

@@ -26,8 +26,7 @@ int stage_mount_list(struct stage *s, struct ctn_err *err)
 		if (m->wire->flags & MOUNT_BIND)
 			r = place_bind(s, i, err);
 		else
-			r = ctn_fail(err, EOPNOTSUPP, "%s: no file system of type %s can be made",
-				     m->target, m->type);
+			r = stage_fs_mount(s, i, err);
 		if (r < 0)
 			return ctn_fail_context(err, "mounts");
 	}
