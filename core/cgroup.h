@@ -59,9 +59,8 @@ bool cgroup_root_has(const struct cgroup_root *root, enum cgroup_controller c);
 /**
  * cgroup_leaf_open() - make (or open, where it exists already) the directories called @name.
  *
- * A fresh one gets what every container starts with: the device list (v1
- * devices.deny/devices.allow: null zero full random urandom tty ptmx pts console, and mknod of
- * nothing) and, on v1, the parent's cpuset. No other limit is set.
+ * A fresh one gets what every container starts with: cgroup_default_devices and, on v1, the
+ * parent's cpuset. No other limit is set.
  *
  * Return: 0; -errno with everything made here removed again. Thread: any.
  */
@@ -105,6 +104,37 @@ int cgroup_leaf_procs(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n
  * through a pidfd that was verified to be in the group. The group is left thawed; what was frozen
  * dies without running again. */
 int cgroup_leaf_kill(const struct cgroup_leaf *leaf, unsigned ms, struct ctn_err *err);
+
+enum {
+	CGROUP_DEV_MKNOD = 1,
+	CGROUP_DEV_WRITE = 2,
+	CGROUP_DEV_READ = 4,
+	CGROUP_DEV_ALL = 7,
+	CGROUP_DEVICES_MAX = 512, /* rules of one list */
+	CGROUP_DEFAULT_DEVICES = 9,
+};
+
+/** struct cgroup_device - devices that may be used. @type: 'c', 'b', 'a' for both. @major, @minor:
+ * -1 for all. @access: CGROUP_DEV_…. */
+struct cgroup_device {
+	char type;
+	int64_t major, minor;
+	unsigned access;
+};
+
+/** cgroup_default_devices - what a fresh leaf allows. */
+extern const struct cgroup_device cgroup_default_devices[CGROUP_DEFAULT_DEVICES];
+
+/**
+ * cgroup_leaf_set_devices() - from now on what is in @list may be used, and nothing else. v2: one
+ * step; v1 has moments in between in which less is allowed, so do it while nobody is in it.
+ * Return: 0; -EPERM (v1: the server's own group does not have one of them, which is forgiven for
+ * the default ones; less than the list is allowed then); -E2BIG; -EOPNOTSUPP without the
+ * controller. Source: devices.txt (v1), BPF_PROG_TYPE_CGROUP_DEVICE (Linux 4.15, BPF_F_REPLACE
+ * 5.6). Thread: any.
+ */
+int cgroup_leaf_set_devices(const struct cgroup_leaf *leaf, const struct cgroup_device *list,
+			    size_t n, struct ctn_err *err);
 
 /** cgroup_leaf_freeze() - ask for freezing or thawing; cgroup_leaf_frozen() tells when it is so (1,
  * 0 or -errno). */

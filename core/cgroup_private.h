@@ -279,13 +279,20 @@ void *cgroup_io_row(void **rows, size_t *n, size_t size, unsigned major, unsigne
 
 /* cgroup_devices.c */
 
-/** cgroup_devices_v1() - make the directory's device list ours. */
-int cgroup_devices_v1(int dirfd, struct ctn_err *err);
+/** cgroup_devices_v1() - make @list, and nothing else, what processes in the directory may use. */
+int cgroup_devices_v1(int dirfd, const struct cgroup_device *list, size_t n, struct ctn_err *err);
 
-/** cgroup_devices_load() - the same list as a BPF program. Return: a descriptor or -errno. */
-int cgroup_devices_load(struct ctn_err *err);
+/** cgroup_devices_program() - the same as instructions for v2, to be freed. Return: how many, or
+ * -errno. */
+struct bpf_insn;
+int cgroup_devices_program(const struct cgroup_device *list, size_t n, struct bpf_insn **ret,
+			   struct ctn_err *err);
 
-/** cgroup_devices_attach() - attach @prog to the v2 directory, unless it has a program already. */
-int cgroup_devices_attach(int dirfd, int prog, struct ctn_err *err);
+/** cgroup_devices_load() - that program, loaded. Return: a descriptor or -errno. */
+int cgroup_devices_load(const struct cgroup_device *list, size_t n, struct ctn_err *err);
+
+/** cgroup_devices_attach() - attach @prog to the v2 directory. Where it has a program of ours
+ * already: in one step in its place with @replace, else not at all. */
+int cgroup_devices_attach(int dirfd, int prog, bool replace, struct ctn_err *err);
 
 #endif

@@ -78,7 +78,7 @@ static int v1_leaf_init(const struct cgroup_root *root, unsigned controllers, in
 	(void)root;
 	if (r < 0 || !(controllers & CG_BIT(CG_DEVICES)) || (!fresh && !allows_all_devices(fd)))
 		return r;
-	return cgroup_devices_v1(fd, err);
+	return cgroup_devices_v1(fd, cgroup_default_devices, CGROUP_DEFAULT_DEVICES, err);
 }
 
 static int v1_freeze(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err)

@@ -18,7 +18,7 @@ static int v2_leaf_init(const struct cgroup_root *root, unsigned controllers, in
 	(void)fresh; /* one that a server left half made is looked at by the attach itself */
 	if (!(controllers & CG_BIT(CG_DEVICES)))
 		return 0;
-	return cgroup_devices_attach(fd, root->devices_prog, err);
+	return cgroup_devices_attach(fd, root->devices_prog, false, err);
 }
 
 static int v2_freeze(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err)

@@ -155,7 +155,7 @@ int cgroup_v2_server_ready(struct cgroup_root *root, int fd, struct ctn_err *err
 	/* These two are part of every group: cpu.stat's times, and cgroup.freeze. */
 	unsigned controllers = CG_BIT(CG_CPUACCT) | CG_BIT(CG_FREEZER);
 	ctn_autofree char *enabled = NULL;
-	int prog = cgroup_devices_load(NULL);
+	int prog = cgroup_devices_load(cgroup_default_devices, CGROUP_DEFAULT_DEVICES, NULL);
 	int r = io_read_at(fd, "cgroup.subtree_control", WORDS_MAX, &enabled, NULL, err);
 
 	root->devices_prog = prog; /* closed with the root, also when this fails */

@@ -209,8 +209,11 @@ static int create_resources(struct container *c, struct ctn_err *err)
 		r = create_on_disk(c, err);
 	if (r == 0)
 		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
-	if (r == 0)
+	if (r == 0) {
+		if (!c->cgroup_name[0]) /* one with a name may have been there before */
+			container_devices_fresh(c);
 		r = container_apply_limits(c, c->spec, err);
+	}
 	if (r < 0 && c->id[0])
 		(void)remove_resources(c, NULL);
 	return r;

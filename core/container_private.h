@@ -46,6 +46,10 @@ struct container {
 	int dirfd, run_dirfd;
 	struct cgroup_leaf *cgroup;
 
+	/* Lines of `devices` that @cgroup is known to hold it to; empty: not known. Only for
+	 * whoever starts it. */
+	struct strlist devices;
+
 	char name[SPEC_NAME_MAX + 1]; /* under the registry's lock; what @spec says is under ours */
 	unsigned refs;		      /* atomic */
 	bool ready; /* under the registry's lock: made completely, so that it can be found */
@@ -82,7 +86,7 @@ struct container {
 enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER };
 
 struct engine {
-	char *state_path, *run_path;
+	char *state_path, *run_path, *mountpoint; /* the last may be NULL */
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct cgroup_root *cgroup;
 	char *skeleton; /* name in state_fd */
@@ -136,6 +140,13 @@ int container_user(const struct container *c, const struct spec *spec, struct us
 /** container_log_keep_start() - from now on nothing before what is the start now. With c->edit
  * held. */
 int container_log_keep_start(struct container *c, struct ctn_err *err);
+
+/* container_devices.c */
+/** container_devices_fresh() - its control group was just made, and has the default list. */
+void container_devices_fresh(struct container *c);
+/** container_set_devices() - let it use what @spec says and nothing else. No system call where that
+ * is so already. Nobody may be in its control group. -EPERM, -EOPNOTSUPP: cgroup.h. */
+int container_set_devices(struct container *c, const struct spec *spec, struct ctn_err *err);
 
 /* loop.c */
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);

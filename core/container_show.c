@@ -6,26 +6,40 @@
 
 #include "cleanup.h"
 #include "container_private.h"
+#include "launch_pack.h"
 #include "seccomp.h"
 #include "users.h"
 
-/* The directories in which its etc/passwd is, topmost first. */
-static size_t root_layers(const struct container *c, int fds[2])
+/* The directories in which its etc/passwd is, topmost first. What is read there is looked for below
+ * them, whatever links there are. */
+static int root_layers(const struct container *c, const struct spec *spec, int fds[2], size_t *ret,
+		       struct ctn_err *err)
 {
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
 	size_t n = 0;
 
-	fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (spec->root_mode == SPEC_ROOT_OVERLAY) {
+		fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, flags);
+		n += fds[n] >= 0;
+	}
+	if (spec->rootfs) {
+		int r = host_open_directory(c->engine, spec->rootfs, &fds[n], err);
+
+		if (r < 0)
+			return ctn_fail_context(err, "rootfs");
+	} else {
+		fds[n] = openat(c->engine->state_fd, c->engine->skeleton, flags);
+	}
 	n += fds[n] >= 0;
-	fds[n] = openat(c->engine->state_fd, c->engine->skeleton, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	n += fds[n] >= 0;
-	return n;
+	*ret = n;
+	return 0;
 }
 
 int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
 		   struct ctn_err *err)
 {
 	int fds[2] = {-1, -1}, host;
-	size_t n;
+	size_t n = 0;
 	int r;
 
 	if (spec_ns_is_host(spec, NS_MNT)) {
@@ -34,8 +48,9 @@ int container_user(const struct container *c, const struct spec *spec, struct us
 		ctn_close_fd(&host);
 		return r;
 	}
-	n = root_layers(c, fds);
-	r = users_resolve(fds, n, spec->user, ret, err);
+	r = root_layers(c, spec, fds, &n, err);
+	if (r == 0)
+		r = users_resolve(fds, n, spec->user, ret, err);
 	ctn_close_fd(&fds[0]);
 	ctn_close_fd(&fds[1]);
 	return r;

@@ -156,7 +156,11 @@ int launch(struct container *c, struct spec *spec, struct ctn_err *err)
 	int r = check_pids(spec, err);
 
 	if (r == 0)
+		r = launch_check(c, spec, err);
+	if (r == 0)
 		r = own_layer(c, spec, err);
+	if (r == 0)
+		r = container_set_devices(c, spec, err);
 	if (r == 0 && into < 0)
 		r = n = cgroup_leaf_attach_fds(c->cgroup, attach, err);
 	if (into >= 0) {

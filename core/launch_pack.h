@@ -41,6 +41,25 @@ int launch_ids(const struct container *c, const struct spec *spec, struct launch
 int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
 		uint64_t joins, struct packer *p, struct ctn_err *err);
 
+/** struct host_path - a path to look up in the host's mount namespace. @fd: O_PATH, or -1 and
+ * @error, which is EXDEV for one that leads into ctnfs's own mount. */
+struct host_path {
+	const char *path;
+	int fd, error;
+};
+
+/** host_open() - fill in @fd and @error of each. -errno only where none could be looked up at all.
+ * Thread: any; not under a lock. */
+int host_open(const struct engine *e, struct host_path *paths, size_t n, struct ctn_err *err);
+
+/** host_open_directory() - one directory, or a sentence: -ENOENT, -ENOTDIR, -EINVAL (of ctnfs
+ * itself), -errno. @ret: O_PATH. */
+int host_open_directory(const struct engine *e, const char *path, int *ret, struct ctn_err *err);
+
+/** launch_check() - whether @spec's root file system and mounts can be there, as far as that can be
+ * told beforehand. -ENOENT, -ENOTDIR; -EINVAL (of ctnfs itself; of another's mount namespace). */
+int launch_check(const struct container *c, const struct spec *spec, struct ctn_err *err);
+
 /** launch_pack_adopt() - for a monitor that only watches over what runs already. */
 int launch_pack_adopt(const struct container *c, const struct spec *spec,
 		      const struct wire_status *status, struct packer *p, struct ctn_err *err);

@@ -30,6 +30,7 @@ void container_put(struct container *c)
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->timer);
 	free(c->skeleton);
+	strlist_free(&c->devices);
 	free(c->errors.entries);
 	pthread_mutex_destroy(&c->errors.lock);
 	pthread_mutex_destroy(&c->edit);

@@ -358,9 +358,9 @@ static void begin(struct monitor *m)
 	if (adopt && spawn_adopt(&m->plan, &m->first, &err) < 0)
 		fail_err(m, "adopt", &err);
 	if (!adopt && spawn(&m->plan, &m->first, &err) < 0) {
-		/* A stage that failed first knows better why. */
+		/* A stage that failed first knows better why; EPIPE is that we failed. */
 		if (m->first.report >= 0 &&
-		    read(m->first.report, &e, sizeof(e)) == (ssize_t)sizeof(e))
+		    read(m->first.report, &e, sizeof(e)) == (ssize_t)sizeof(e) && e.code != EPIPE)
 			fail(m, &e);
 		fail_err(m, "spawn", &err);
 	}

@@ -44,9 +44,23 @@ struct plan_node {
 	const char *path;
 };
 
+/** dev_links - what is in every /dev beside the nodes; ended by a row without a name. */
+struct dev_link {
+	const char *name, *target;
+};
+extern const struct dev_link dev_links[];
+
 /** plan_unpack() - check every length and offset of a received message. -EBADMSG says which is
  * wrong. */
 int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err);
+
+/** plan_mount_at() - the entry of `mounts` for exactly that target, the last of them; NULL without.
+ * plan_removes() - whether the default mount there is not to be made. */
+const struct plan_mount *plan_mount_at(const struct plan *p, const char *target);
+bool plan_removes(const struct plan *p, const char *target);
+
+/** plan_map_id() - who @id of the container is on the host. 0, or -EINVAL where nobody is. */
+int plan_map_id(const struct wire_map *map, uint32_t n, uint32_t id, uint32_t *ret);
 
 /** plan_has_ns() - whether it gets a new namespace of that kind. plan_joins() - whether it joins
  * one. */
@@ -94,21 +108,46 @@ int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err);
 void log_append(struct log *log, const char *data, size_t len);
 void log_trim(struct log *log); /* make the hole as large as the bound asks */
 
-/** struct mounts - what the parent prepares for the stage: detached mounts, -1 where there is none.
+/**
+ * struct fs_new - a file system to make.
+ * @first, @data: options, "size=64m,mode=755"; NULL for none. What is in @data counts.
+ * @attr:    MOUNT_ATTR_… of its mount.
+ * @outside: made by the parent, to whom the ids of options are others than inside.
  */
+struct fs_new {
+	const char *type, *source, *first, *data;
+	unsigned attr;
+	bool outside;
+};
+
+/** fs_make() - a detached mount of it. -EINVAL: an option that it does not take, or an id that the
+ * container does not have. fs_attr() - what an entry of `mounts` says about a new mount. */
+int fs_make(const struct plan *p, const struct fs_new *f, int *ret, struct ctn_err *err);
+unsigned fs_attr(const struct plan_mount *m);
+
+/** struct mounts - what the parent prepares for the stage: detached mounts, -1 where there is none.
+ * @binds: one for each entry of the plan's binds. @user: one for each of its mounts, of which the
+ * parent makes the binds; NULL without any. */
 struct mounts {
 	int root, tmpfs, proc, sys;
 	int binds[16];
 	size_t n_binds;
+	int *user;
+	size_t n_user;
 };
 
-/** mounts_prepare() - in the monitor's own mount namespace, with the host's rights. @userns: -1
- * without one. */
-int mounts_prepare(const struct plan *p, int userns, struct mounts *ret, struct ctn_err *err);
+/** mounts_init() - room for the plan's, all -1. mounts_free() - close what there is. */
+int mounts_init(const struct plan *p, struct mounts *ret, struct ctn_err *err);
+void mounts_free(struct mounts *m);
 
-/** The channel from parent to stage: one message with all of struct mounts' descriptors. */
-int mounts_send(int sock, const struct mounts *m, struct ctn_err *err);
-int mounts_receive(int sock, struct mounts *ret, struct ctn_err *err);
+/** mounts_prepare() - in the monitor's own mount namespace, with the host's rights. @userns: -1
+ * without one. After a failure some are made. */
+int mounts_prepare(const struct plan *p, int userns, struct mounts *m, struct ctn_err *err);
+
+/** The channel from parent to stage: all of struct mounts' descriptors. Both ends have called
+ * mounts_init(). */
+int mounts_send(int sock, struct mounts *m, struct ctn_err *err);
+int mounts_receive(int sock, struct mounts *m, struct ctn_err *err);
 
 /**
  * stage_run() - in the new process: carry out the table of set-up steps, then execve. Never
@@ -125,17 +164,37 @@ struct stage {
 	const struct stdio *io;
 	int go, report;
 	struct mounts mounts;
+	char *cgroups; /* /proc/self/cgroup, as the host sees it; NULL where nobody asks */
 };
 
 /* stage_mounts.c */
 int stage_root(struct stage *s, struct ctn_err *err);
 int stage_binds(struct stage *s, struct ctn_err *err);
-int stage_proc(struct stage *s, struct ctn_err *err);
-int stage_sys(struct stage *s, struct ctn_err *err);
-int stage_dev(struct stage *s, struct ctn_err *err);
 int stage_readonly(struct stage *s, struct ctn_err *err);
 int stage_masks(struct stage *s, struct ctn_err *err);
 int stage_pivot(struct stage *s, struct ctn_err *err);
+/** stage_attach() - move the detached @mount to a directory at the top of the root, or in a /dev of
+ * ours; no link is followed. stage_mount_at() is for what the user names. */
+int stage_attach(struct stage *s, int mount, const char *path, struct ctn_err *err);
+/** stage_tmpfs_part() - a detached mount of one name in the tmpfs that the parent made. */
+int stage_tmpfs_part(struct stage *s, const char *part, unsigned attr, int *ret,
+		     struct ctn_err *err);
+/* stage_fs.c: the mounts that every container has, where no line says otherwise; and lines. */
+int stage_proc(struct stage *s, struct ctn_err *err);
+int stage_sys(struct stage *s, struct ctn_err *err);
+int stage_dev(struct stage *s, struct ctn_err *err);
+/** stage_fs_mount() - the entry @i of `mounts`, which is no bind. */
+int stage_fs_mount(struct stage *s, size_t i, struct ctn_err *err);
+/** stage_fs_place() - put the new file system @fd where @m says, with its propagation. */
+int stage_fs_place(struct stage *s, const struct plan_mount *m, int fd, struct ctn_err *err);
+/* stage_cgroup_fs.c */
+/** stage_cgroup_look() - before the cgroup namespace is made: what the mount of the control groups
+ * will need to know; nothing where there is none. */
+int stage_cgroup_look(struct stage *s, struct ctn_err *err);
+int stage_cgroup_mount(struct stage *s, const struct plan_mount *m, struct ctn_err *err);
+/* stage_binds.c */
+/** stage_mount_list() - the entries of `mounts`, in their order. */
+int stage_mount_list(struct stage *s, struct ctn_err *err);
 /* stage_target.c */
 /**
  * stage_target() - a place to mount on, found safely under the new root whoever wrote what is in

@@ -5,6 +5,11 @@
 
 #include "monitor.h"
 
+const struct dev_link dev_links[] = {
+	{"ptmx", "pts/ptmx"},	       {"fd", "/proc/self/fd"},	      {"stdin", "/proc/self/fd/0"},
+	{"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {0},
+};
+
 /* Where a message's bytes may lie. */
 struct reader {
 	const char *data;
@@ -209,4 +214,33 @@ int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *
 	int r = check_header(data, len, err);
 
 	return r < 0 ? r : unpack_all(&in, data, ret, err);
+}
+
+const struct plan_mount *plan_mount_at(const struct plan *p, const char *target)
+{
+	for (uint32_t i = p->msg->mounts.count; i > 0; i--) {
+		if (strcmp(p->mounts[i - 1].target, target) == 0)
+			return &p->mounts[i - 1];
+	}
+	return NULL;
+}
+
+bool plan_removes(const struct plan *p, const char *target)
+{
+	for (char **path = p->removed; *path; path++) {
+		if (strcmp(*path, target) == 0)
+			return true;
+	}
+	return false;
+}
+
+int plan_map_id(const struct wire_map *map, uint32_t n, uint32_t id, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (id >= map[i].inside && id - map[i].inside < map[i].count) {
+			*ret = map[i].outside + (id - map[i].inside);
+			return 0;
+		}
+	}
+	return -EINVAL;
 }

@@ -73,10 +73,24 @@ static int map_ids(const struct plan *p, int procfd, struct ctn_err *err)
 	return r < 0 ? r : map_write(procfd, "gid_map", p->gid_map, p->msg->gid_map.count, err);
 }
 
+static int equip_mounts(const struct plan *p, int userns, int go, struct ctn_err *err)
+{
+	struct mounts m = {0};
+	int r = mounts_init(p, &m, err);
+
+	if (r < 0)
+		return r;
+	if (plan_has_ns(p, CLONE_NEWNS))
+		r = mounts_prepare(p, userns, &m, err);
+	if (r == 0)
+		r = mounts_send(go, &m, err);
+	mounts_free(&m); /* all are in flight or of no more use */
+	return r;
+}
+
 /* What the host's rights are needed for, while the stage waits. */
 static int equip_stage(const struct plan *p, int procfd, int go, struct ctn_err *err)
 {
-	struct mounts m = {.root = -1, .tmpfs = -1, .proc = -1, .sys = -1};
 	ctn_autoclose int userns = -1;
 	int r = 0;
 
@@ -88,19 +102,7 @@ static int equip_stage(const struct plan *p, int procfd, int go, struct ctn_err 
 		if (userns < 0)
 			return ctn_fail_errno(err, "open the user namespace");
 	}
-	if (plan_has_ns(p, CLONE_NEWNS))
-		r = mounts_prepare(p, userns, &m, err);
-	if (r == 0)
-		r = mounts_send(go, &m, err);
-	if (m.root >= 0) { /* all are in flight or of no more use */
-		close(m.root);
-		close(m.tmpfs);
-	}
-	ctn_close_fd(&m.proc);
-	ctn_close_fd(&m.sys);
-	for (size_t i = 0; i < m.n_binds; i++)
-		ctn_close_fd(&m.binds[i]);
-	return r;
+	return equip_mounts(p, userns, go, err);
 }
 
 /* Field 22 of /proc/PID/stat; the name before it may hold anything, so count from its last

@@ -2,6 +2,7 @@
 /* The stage: the container's first process before it becomes the user's program. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -38,6 +39,10 @@ static int stage_cgroups(struct stage *s, struct ctn_err *err)
 /* After attaching: made earlier, its root would be the server's cgroup. */
 static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
 {
+	int r = stage_cgroup_look(s, err);
+
+	if (r < 0)
+		return r;
 	if (plan_has_ns(s->plan, CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return ctn_fail_errno(err, "make a cgroup namespace");
 	return 0;
@@ -52,19 +57,31 @@ static int stage_ids(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-/* After pivot_root: whatever is at that path is the container's own, and its layer may have made it
- * anything. */
+/* A file of the overlay itself: not one that is mounted there, nor in a directory that is, nor what
+ * a link leads to. */
+static int hostname_open(int flags)
+{
+	const struct open_how how = {
+		.flags = (uint64_t)flags | O_NONBLOCK | O_CLOEXEC,
+		.mode = flags & O_CREAT ? 0644 : 0,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, "etc/hostname", &how, sizeof(how));
+}
+
+/* After pivot_root, in the root directory. What is there is the container's own, and its layer, or
+ * a root file system of the user's, may have made it anything. */
 static int write_hostname(const char *name)
 {
-	const int safe = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	ctn_autoclose int old = open("/etc/hostname", O_RDONLY | safe), fd = -1;
+	ctn_autoclose int old = hostname_open(O_RDONLY), fd = -1;
 	char text[128] = "";
 	size_t len = strlen(name);
 
 	if (old >= 0 && read(old, text, sizeof(text) - 1) == (ssize_t)len + 1 &&
 	    memcmp(text, name, len) == 0 && text[len] == '\n')
 		return 0; /* it is in the layer already: leave that alone */
-	fd = open("/etc/hostname", O_WRONLY | O_CREAT | O_TRUNC | safe, 0644);
+	fd = hostname_open(O_WRONLY | O_CREAT | O_TRUNC);
 	if (fd >= 0)
 		(void)dprintf(fd, "%s\n", name);
 	return 0;
@@ -78,7 +95,9 @@ static int stage_hostname(struct stage *s, struct ctn_err *err)
 		return 0;
 	if (sethostname(name, strlen(name)) < 0)
 		return ctn_fail_errno(err, "set the host name '%s'", name);
-	if (!plan_has_ns(s->plan, CLONE_NEWNS))
+	/* A directory that is used as it is stays the user's. */
+	if (!plan_has_ns(s->plan, CLONE_NEWNS) ||
+	    s->plan->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
 		return 0;
 	return write_hostname(name);
 }
@@ -165,6 +184,7 @@ static const struct {
 	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
 	{"sys", stage_sys, WITH_MOUNT_NS},
 	{"dev", stage_dev, WITH_MOUNT_NS},
+	{"mounts", stage_mount_list, WITH_MOUNT_NS},
 	{"readonly paths", stage_readonly, WITH_MOUNT_NS},
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
 	{"pivot", stage_pivot, WITH_MOUNT_NS},

@@ -119,11 +119,13 @@ static int check_place(int root, int fd, const char *path, bool directory, struc
 	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
 		return ctn_fail(err, EINVAL, "%s is the container's root; mount somewhere below it",
 				path);
-	if (fs.f_type == PROC_SUPER_MAGIC && strcmp(path, "/proc") != 0)
-		return ctn_fail(err, EINVAL, "%s is in /proc, where nothing may be mounted", path);
-	if (fs.f_type == SYSFS_MAGIC && strcmp(path, "/sys") != 0 &&
-	    !is_below(path, "/sys/fs/cgroup"))
-		return ctn_fail(err, EINVAL, "%s is in /sys, where nothing may be mounted", path);
+	/* Which of their files may be named, the server knows. */
+	if (fs.f_type == PROC_SUPER_MAGIC && !is_below(path, "/proc"))
+		return ctn_fail(err, EINVAL, "%s leads into /proc, where nothing may be mounted",
+				path);
+	if (fs.f_type == SYSFS_MAGIC && !is_below(path, "/sys"))
+		return ctn_fail(err, EINVAL, "%s leads into /sys, where nothing may be mounted",
+				path);
 	if (directory && !S_ISDIR(st.st_mode))
 		return ctn_fail(err, ENOTDIR,
 				"%s in the container is not a directory, what is mounted on it is",

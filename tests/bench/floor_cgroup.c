@@ -126,7 +126,9 @@ void floor_groups_open(struct floor *f)
 		_exit(1);
 	}
 	v2_enable(&f->groups[0]);
-	f->devices_prog = BENCH_TRY("load the device program", cgroup_devices_load(&err));
+	f->devices_prog = BENCH_TRY(
+		"load the device program",
+		cgroup_devices_load(cgroup_default_devices, CGROUP_DEFAULT_DEVICES, &err));
 }
 
 void floor_groups_close(struct floor *f)
@@ -164,7 +166,7 @@ static void v2_init(const struct floor *f, const struct floor_group *g)
 	if (faccessat(g->dir, "pids.max", F_OK, 0) == 0)
 		put(g->dir, "pids.max", "4096");
 	BENCH_TRY("attach the device program",
-		  cgroup_devices_attach(g->dir, f->devices_prog, &err));
+		  cgroup_devices_attach(g->dir, f->devices_prog, false, &err));
 }
 
 void floor_group_make(struct floor *f, const char *name)
