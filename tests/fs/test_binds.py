@@ -209,6 +209,20 @@ def test_of_ctnfs_itself(ctn, src):
     assert ctn.output("cat /data/file") == "hello\n"
 
 
+def test_of_ctnfs_under_another_name(ctn, tmp_path, new_server):
+    """The same mount elsewhere, and the mount of another server."""
+    alias = str(tmp_path / "alias")
+    os.mkdir(alias)
+    mount("--bind", ctn.server.mnt, alias)
+    try:
+        for source in (alias, alias + "/status", os.path.join(alias, ctn.name, "env"), new_server().path("new")):
+            for opts in ("bind", "bind,noidmap,ro"):
+                bind(ctn, source, "/data", opts).refused("cmd", "true", errno.EINVAL, "ctnfs itself")
+        ctn.put("rootfs", alias + " ro").refused("cmd", "true", errno.EINVAL, "rootfs.*ctnfs itself")
+    finally:
+        umount(alias)
+
+
 def test_a_loop_of_links(ctn, src):
     os.symlink("loop", src + "/loop")
     bind(ctn, src + "/loop", "/data").refused("cmd", "true", errno.ELOOP, "mounts.*loop")
