@@ -86,7 +86,7 @@ struct container {
 enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER };
 
 struct engine {
-	char *state_path, *run_path, *mountpoint; /* the last may be NULL */
+	char *state_path, *run_path;
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct cgroup_root *cgroup;
 	char *skeleton; /* name in state_fd */

@@ -184,10 +184,9 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
 	e->state_path = strdup(o->state);
 	e->run_path = strdup(o->run);
-	e->mountpoint = o->mountpoint ? strdup(o->mountpoint) : NULL;
 	pthread_rwlock_init(&e->lock, NULL);
 	pthread_mutex_init(&e->errors.lock, NULL);
-	if (!e->state_path || !e->run_path || (o->mountpoint && !e->mountpoint))
+	if (!e->state_path || !e->run_path)
 		r = ctn_fail(err, ENOMEM, "no memory for the engine");
 	else if (e->subid_ranges == 0 || e->subid_base == 0)
 		r = ctn_fail(err, EINVAL,
@@ -258,7 +257,6 @@ void engine_free(struct engine *e)
 	free(e->skeleton);
 	free(e->state_path);
 	free(e->run_path);
-	free(e->mountpoint);
 	free(e);
 }
 

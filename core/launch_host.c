@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -18,7 +19,10 @@
 #include "cleanup.h"
 #include "launch_pack.h"
 
-enum { LINKS_MAX = 40 }; /* as path_resolution(7) */
+enum {
+	LINKS_MAX = 40, /* as path_resolution(7) */
+	OWN_DEVS_MAX = 64,
+};
 
 struct lookup {
 	const struct engine *engine;
@@ -36,20 +40,37 @@ static int look(int fd, const char *path, struct statx *ret)
 	return statx(fd, path, flags, STATX_TYPE, ret) < 0 ? -errno : 0;
 }
 
-static dev_t dev_of(const struct statx *st)
+/* Device numbers of what must not be asked: our own mount, wherever it is mounted again, and other
+ * servers', whose files say what root does on the host. Further ones than there is room for are not
+ * known. */
+struct own_devs {
+	dev_t items[OWN_DEVS_MAX];
+	size_t n;
+};
+
+static void read_own_devs(struct own_devs *own)
 {
-	return makedev(st->stx_dev_major, st->stx_dev_minor);
+	ctn_autoclosefile FILE *f = fopen("/proc/thread-self/mountinfo", "re");
+	ctn_autofree char *line = NULL;
+	size_t room = 0;
+
+	own->n = 0;
+	while (f && own->n < OWN_DEVS_MAX && getline(&line, &room, f) > 0) {
+		unsigned major, minor;
+
+		if (strstr(line, " - fuse.ctnfs ") &&
+		    sscanf(line, "%*u %*u %u:%u", &major, &minor) == 2)
+			own->items[own->n++] = makedev(major, minor);
+	}
 }
 
-/* The device number of our mount; 0 while there is none. */
-static dev_t own_dev(const struct engine *e)
+static bool is_own(const struct own_devs *own, const struct statx *st)
 {
-	struct statx st;
-
-	if (!e->mountpoint || look(AT_FDCWD, e->mountpoint, &st) < 0 || st.stx_dev_major != 0 ||
-	    !(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))
-		return 0;
-	return dev_of(&st);
+	for (size_t i = 0; i < own->n; i++) {
+		if (own->items[i] == makedev(st->stx_dev_major, st->stx_dev_minor))
+			return true;
+	}
+	return false;
 }
 
 /* Where its text cannot say where a link leads: /proc/PID/root. */
@@ -78,7 +99,7 @@ static int splice_link(int fd, char rest[PATH_MAX])
 }
 
 /* One name of @rest, from @at on. @links: how many were followed. */
-static int walk_name(int *at, char rest[PATH_MAX], dev_t own, int *links)
+static int walk_name(int *at, char rest[PATH_MAX], const struct own_devs *own, int *links)
 {
 	size_t n = strcspn(rest, "/");
 	char name[NAME_MAX + 1];
@@ -92,7 +113,7 @@ static int walk_name(int *at, char rest[PATH_MAX], dev_t own, int *links)
 	memmove(rest, rest + n, strlen(rest + n) + 1);
 	next = openat(*at, name, O_PATH | O_CLOEXEC | (is_in_proc(*at) ? 0 : O_NOFOLLOW));
 	r = next < 0 ? -errno : look(next, "", &st);
-	if (r == 0 && dev_of(&st) == own)
+	if (r == 0 && is_own(own, &st))
 		r = -EXDEV;
 	if (r == 0 && S_ISLNK(st.stx_mode)) {
 		r = ++*links > LINKS_MAX ? -ELOOP : splice_link(next, rest);
@@ -105,7 +126,7 @@ static int walk_name(int *at, char rest[PATH_MAX], dev_t own, int *links)
 	return r;
 }
 
-static int walk(const char *path, dev_t own, int *ret)
+static int walk(const char *path, const struct own_devs *own, int *ret)
 {
 	ctn_autoclose int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char rest[PATH_MAX];
@@ -131,7 +152,7 @@ static void *look_up(void *arg)
 {
 	struct lookup *l = arg;
 	const struct engine *e = l->engine;
-	dev_t own;
+	struct own_devs own;
 
 	/* A working directory of its own, which setns() asks for. */
 	if (e->host_mntns >= 0 &&
@@ -139,9 +160,9 @@ static void *look_up(void *arg)
 		l->error = errno;
 		return NULL;
 	}
-	own = own_dev(e);
+	read_own_devs(&own);
 	for (size_t i = 0; i < l->n; i++)
-		l->paths[i].error = -walk(l->paths[i].path, own, &l->paths[i].fd);
+		l->paths[i].error = -walk(l->paths[i].path, &own, &l->paths[i].fd);
 	return NULL;
 }
 

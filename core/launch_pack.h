@@ -42,7 +42,7 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 		uint64_t joins, struct packer *p, struct ctn_err *err);
 
 /** struct host_path - a path to look up in the host's mount namespace. @fd: O_PATH, or -1 and
- * @error, which is EXDEV for one that leads into ctnfs's own mount. */
+ * @error, which is EXDEV for one that leads into a mount of ctnfs. */
 struct host_path {
 	const char *path;
 	int fd, error;

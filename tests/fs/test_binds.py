@@ -179,13 +179,13 @@ def test_many(ctn, src, root):
 
 
 def test_the_host_sees_nothing(ctn, src):
-    before = mountinfo()
+    before = mountinfo(ctn.server)
     bind(ctn, src, "/data", "bind,shared").sh("sleep 1000")
-    assert mountinfo() == before
+    assert mountinfo(ctn.server) == before
     r = subprocess.run(["cat", ctn.path("root/data/file")], capture_output=True, text=True)
     assert r.stdout == "hello\n"
     ctn.put("ctl", "kill")
-    assert mountinfo() == before
+    assert mountinfo(ctn.server) == before
 
 
 # --- refusals ---
@@ -207,6 +207,20 @@ def test_of_ctnfs_itself(ctn, src):
         assert time.monotonic() - began < limit(1)
     bind(ctn, src, "/data")
     assert ctn.output("cat /data/file") == "hello\n"
+
+
+def test_of_ctnfs_under_another_name(ctn, tmp_path, new_server):
+    """The same mount elsewhere, and the mount of another server."""
+    alias = str(tmp_path / "alias")
+    os.mkdir(alias)
+    mount("--bind", ctn.server.mnt, alias)
+    try:
+        for source in (alias, alias + "/status", os.path.join(alias, ctn.name, "env"), new_server().path("new")):
+            for opts in ("bind", "bind,noidmap,ro"):
+                bind(ctn, source, "/data", opts).refused("cmd", "true", errno.EINVAL, "ctnfs itself")
+        ctn.put("rootfs", alias + " ro").refused("cmd", "true", errno.EINVAL, "rootfs.*ctnfs itself")
+    finally:
+        umount(alias)
 
 
 def test_a_loop_of_links(ctn, src):
@@ -285,11 +299,11 @@ def test_propagation(ctn, spread, opts, seen, kinds):
 
 def test_nothing_is_mounted_on_the_host_from_inside(ctn, spread):
     bind(ctn, spread, "/data", "rbind,rshared").sh("while :; do sleep 1; done")
-    before = mountinfo()
+    before = mountinfo(ctn.server)
     subprocess.run(["nsenter", "-t", str(ctn.pid()), "-m", "-U", "mount", "-t", "tmpfs", "x", "/data/later"],
                    check=True)
     assert " /data/later " in slurp("/proc/%d/mountinfo" % ctn.pid())
-    assert mountinfo() == before
+    assert mountinfo(ctn.server) == before
 
 
 # --- hostile roots and volumes ---
@@ -309,17 +323,17 @@ def test_links_out_of_the_root(ctn, src, root, tmp_path, mode, text):
     (decoy / "sub" / "f").write_text("decoy")
     link = root + "/srv/l"
     os.symlink(text.format(decoy=decoy), link)
-    host, before = look(str(decoy)), mountinfo()
+    host, before = look(str(decoy)), mountinfo(ctn.server)
     ctn.put("rootfs", "%s %s" % (root, mode))
     bind(ctn, src, "/srv/l").refused("cmd", "true", errno.ENOENT, "mounts.*symbolic link.*nowhere")
     bind(ctn, src, "/srv/l/a/b").put("mounts", "-/srv/l", append=True)
     ctn.refused("cmd", "true", errno.ENOENT, "mounts.*symbolic link.*nowhere")
-    assert look(str(decoy)) == host and mountinfo() == before
+    assert look(str(decoy)) == host and mountinfo(ctn.server) == before
     os.unlink(link)
     os.makedirs(root + "/srv/inner")
     os.symlink("../../../../../../srv/inner", link)
     assert ctn.output("cat /srv/l/a/b/file /srv/inner/a/b/file") == "hello\nhello\n"
-    assert look(str(decoy)) == host and mountinfo() == before
+    assert look(str(decoy)) == host and mountinfo(ctn.server) == before
 
 
 @pytest.mark.parametrize("to,sentence", [
@@ -375,7 +389,7 @@ def test_a_volume_that_changes_meanwhile(tidy, src, root, tmp_path):
     victim = bind(tidy.make().put("rootfs", root), str(vol), "/vol")
     for target in ("/vol/x", "/vol/x/a", "/vol/x/a/b/c"):
         bind(victim, src, target)
-    before, started, refused = mountinfo(), 0, []
+    before, started, refused = mountinfo(tidy), 0, []
     deadline = time.monotonic() + limit(20)
     while started + len(refused) < 60 and time.monotonic() < deadline:
         r = victim.write("cmd", '["true"]\n')
@@ -386,7 +400,7 @@ def test_a_volume_that_changes_meanwhile(tidy, src, root, tmp_path):
             started += 1
             victim.finish()
         assert look(str(decoy)) == host
-        assert mountinfo() == before
+        assert mountinfo(tidy) == before
     assert set(refused) <= {"ENOENT", "EAGAIN", "EINVAL", "ELOOP", "ENOTDIR"}, refused
     assert slurp("/proc/sys/kernel/core_pattern") == sysctl
     # that the place was looked at again is all that refuses these

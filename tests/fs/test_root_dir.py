@@ -243,12 +243,12 @@ def test_setuid_in_it_is_the_containers(ctn, root):
 
 
 def test_the_host_sees_no_mount(ctn, root):
-    before = mountinfo()
+    before = mountinfo(ctn.server)
     for mode in ("overlay", "ro", "rw"):
         ctn.put("rootfs", "%s %s" % (root, mode)).sh("while :; do sleep 1; done")
-        assert mountinfo() == before
+        assert mountinfo(ctn.server) == before
         ctn.put("ctl", "kill")
-    assert mountinfo() == before
+    assert mountinfo(ctn.server) == before
 
 
 def test_root_link(ctn, root):
