@@ -89,7 +89,8 @@ struct engine {
 	char *state_path, *run_path, *mountpoint; /* the last may be NULL */
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct cgroup_root *cgroup;
-	char *skeleton; /* name in state_fd */
+	int oom_score_adj; /* of the server at its start: what its children have by themselves */
+	char *skeleton;	   /* name in state_fd */
 	uint32_t subid_base, subid_ranges;
 	void (*changed)(void *arg, uint32_t serial);
 	void *changed_arg;
@@ -137,6 +138,12 @@ int container_user(const struct container *c, const struct spec *spec, struct us
 		   struct ctn_err *err);
 
 /* container_log.c */
+/* container_oom.c */
+/** container_apply_oom_score_adj() - give it to every process that it has; none where one refuses
+ * (-EACCES: lowering without the right). */
+int container_apply_oom_score_adj(struct container *c, const struct spec *spec,
+				  struct ctn_err *err);
+
 /** container_log_keep_start() - from now on nothing before what is the start now. With c->edit
  * held. */
 int container_log_keep_start(struct container *c, struct ctn_err *err);

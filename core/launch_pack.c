@@ -227,7 +227,6 @@ static uint32_t start_flags(const struct spec *spec, bool into)
 	flags |= spec->no_new_privs ? WIRE_NO_NEW_PRIVS : 0u;
 	flags |= spec->init ? WIRE_INIT : 0u;
 	flags |= spec->tty ? WIRE_TTY : 0u;
-	flags |= spec->oom_score_adj ? WIRE_OOM_ADJ : 0u;
 	flags |= spec->rootfs ? WIRE_ROOT_OWN : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RO ? WIRE_ROOT_RO : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RW ? WIRE_ROOT_RW : 0u;
@@ -258,6 +257,8 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	m.log_max = spec->log_max;
 	m.n_attach = n_attach;
 	m.oom_score_adj = spec->oom_score_adj;
+	if (spec->oom_score_adj != c->engine->oom_score_adj)
+		m.flags |= WIRE_OOM_ADJ;
 	m.ioprio = -1;
 	m.personality = -1;
 	r = fill_ids(p, &m, c, spec, &ids, err);

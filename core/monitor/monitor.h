@@ -214,7 +214,6 @@ int stage_mount_at(struct stage *s, int mount, const char *path, bool directory,
 		   struct ctn_err *err);
 /* stage_creds.c */
 int stage_keyring(struct stage *s, struct ctn_err *err);
-int stage_limits(struct stage *s, struct ctn_err *err);
 int stage_bounding(struct stage *s, struct ctn_err *err);
 int stage_filter_early(struct stage *s, struct ctn_err *err);
 int stage_user(struct stage *s, struct ctn_err *err);
@@ -223,6 +222,13 @@ int stage_filter(struct stage *s, struct ctn_err *err);
 int stage_exec(struct stage *s, struct ctn_err *err);
 
 /** init_run() - be pid 1: pass signals on to @child, reap, and exit as it did. Never returns. */
+/* stage_limits.c */
+int stage_sysctls_early(struct stage *s, struct ctn_err *err);
+int stage_sysctls(struct stage *s, struct ctn_err *err);
+int stage_limits(struct stage *s, struct ctn_err *err);
+int stage_personality(struct stage *s, struct ctn_err *err);
+/* stage_tty.c */
+int stage_terminal(struct stage *s, struct ctn_err *err);
 void init_run(pid_t child) __attribute__((noreturn));
 
 #endif

@@ -48,6 +48,17 @@ static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* The monitor sets the scheduler when it has heard that we are in our cgroups. */
+static int stage_scheduler(struct stage *s, struct ctn_err *err)
+{
+	ssize_t n;
+
+	if (!(s->plan->msg->flags & WIRE_SCHEDULER))
+		return 0;
+	n = wire_send(s->go, "", 1, NULL, 0);
+	return n < 0 ? ctn_fail(err, (int)-n, "ask for the scheduler") : 0;
+}
+
 /* Root of the new user namespace: the maps are written by the time that the mounts have arrived. */
 static int stage_ids(struct stage *s, struct ctn_err *err)
 {
@@ -177,11 +188,14 @@ static const struct {
 } steps[] = {
 	{"cgroups", stage_cgroups, 0},
 	{"cgroup namespace", stage_cgroup_ns, 0},
-	{"root", stage_root, 0}, /* waits for the parent */
+	{"scheduler", stage_scheduler, 0},
+	{"root", stage_root, 0},	    /* waits for the parent */
+	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
 	{"ids", stage_ids, WITH_USER_NS},
 	{"binds", stage_binds, WITH_MOUNT_NS},
 	{"proc", stage_proc,
 	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
+	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"sys", stage_sys, WITH_MOUNT_NS},
 	{"dev", stage_dev, WITH_MOUNT_NS},
 	{"mounts", stage_mount_list, WITH_MOUNT_NS},
@@ -196,9 +210,10 @@ static const struct {
 	{"signals", stage_signals, 0},
 	{"bounding set", stage_bounding, 0},
 	{"seccomp", stage_filter_early, 0},
-	{"user", stage_user, 0},
-	{"capabilities", stage_caps, 0},
 	{"descriptors", stage_close, 0},
+	{"user", stage_user, 0},
+	{"personality", stage_personality, 0},
+	{"capabilities", stage_caps, 0},
 	{"cwd", stage_cwd, 0},
 	{"seccomp", stage_filter, 0},
 	{"exec", stage_exec, 0},

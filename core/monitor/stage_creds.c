@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,22 +25,6 @@ int stage_keyring(struct stage *s, struct ctn_err *err)
 	/* A kernel without keyrings has nothing to leak. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return ctn_fail_errno(err, "make a session keyring");
-	return 0;
-}
-
-int stage_limits(struct stage *s, struct ctn_err *err)
-{
-	struct rlimit files;
-
-	(void)s;
-	/* The server raised its soft limit for itself; programs expect select(2)'s 1024. */
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return ctn_fail_errno(err, "read the limit on open files");
-	if (files.rlim_max > 1024)
-		files.rlim_cur = 1024;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-		return ctn_fail_errno(err, "set the limit on open files");
-	umask(022);
 	return 0;
 }
 
