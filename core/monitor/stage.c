@@ -100,12 +100,14 @@ static int write_hostname(const char *name)
 
 static int stage_hostname(struct stage *s, struct ctn_err *err)
 {
-	const char *name = s->plan->hostname;
+	const char *name = s->plan->hostname, *domain = s->plan->domainname;
 
 	if (!plan_has_ns(s->plan, CLONE_NEWUTS))
 		return 0;
 	if (sethostname(name, strlen(name)) < 0)
 		return ctn_fail_errno(err, "set the host name '%s'", name);
+	if (domain[0] && setdomainname(domain, strlen(domain)) < 0)
+		return ctn_fail_errno(err, "set the domain name '%s'", domain);
 	/* A directory that is used as it is stays the user's. */
 	if (!plan_has_ns(s->plan, CLONE_NEWNS) ||
 	    s->plan->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
