@@ -339,6 +339,9 @@ int launch_pack_adopt(const struct container *c, const struct spec *spec,
 {
 	struct wire_start m = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .flags = WIRE_ADOPT};
 
+	if (spec->tty)
+		m.flags |= WIRE_TTY; /* whose master, if we have it, is the one more descriptor */
+	m.n_attach = c->tty >= 0;
 	pack_bytes(p, &m, sizeof(m));
 	m.adopt_pid = status->init_pid;
 	m.adopt_start = status->init_start;

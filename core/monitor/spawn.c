@@ -162,12 +162,14 @@ int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 		return ctn_fail_errno(err, "make the stage's channels");
 	r = spawn_stage(p, ret, go, report, err);
 	/* The stage's ends are its own now; an early end of it shows as end of file here. */
-	close(go[0]);
 	close(go[1]);
 	close(report[1]);
-	close(ret->io.child_in);
-	close(ret->io.child_out);
-	close(ret->io.child_err);
+	if (r == 0 && tty)
+		r = terminal_receive(go[0], &ret->io, err);
+	close(go[0]);
+	ctn_close_fd(&ret->io.child_in);
+	ctn_close_fd(&ret->io.child_out);
+	ctn_close_fd(&ret->io.child_err);
 	ret->report = report[0];
 	return r;
 }
@@ -176,8 +178,12 @@ int spawn_adopt(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 {
 	ctn_autoclose int procfd = -1;
 	char path[32];
-	int r = stdio_adopt(p, &ret->io, err);
+	int r = 0;
 
+	if (!(p->msg->flags & WIRE_TTY))
+		r = stdio_adopt(p, &ret->io, err);
+	else if (p->msg->n_attach > 0) /* the server has held it */
+		r = terminal_keep(fcntl(p->attach_fds[0], F_DUPFD_CLOEXEC, 0), &ret->io, err);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "/proc/%d", p->msg->adopt_pid);

@@ -133,11 +133,12 @@ static int stage_streams(struct stage *s, struct ctn_err *err)
 	const int from[] = {s->io->child_in, s->io->child_out, s->io->child_err};
 
 	for (int i = 0; i < 3; i++) {
-		if (dup2(from[i], i) < 0)
+		if (dup2(s->terminal >= 0 ? s->terminal : from[i], i) < 0)
 			return ctn_fail_errno(err, "connect the standard streams");
 	}
 	(void)setsid(); /* no terminal of ours can be reached from inside */
-	return 0;
+	/* Below our init it is the program that has a session with it. */
+	return s->plan->msg->flags & WIRE_INIT ? 0 : terminal_control(s->plan, err);
 }
 
 static int stage_signals(struct stage *s, struct ctn_err *err)
@@ -194,10 +195,10 @@ static const struct {
 	{"root", stage_root, 0},	    /* waits for the parent */
 	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
 	{"ids", stage_ids, WITH_USER_NS},
+	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"binds", stage_binds, WITH_MOUNT_NS},
 	{"proc", stage_proc,
 	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
-	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"sys", stage_sys, WITH_MOUNT_NS},
 	{"dev", stage_dev, WITH_MOUNT_NS},
 	{"mounts", stage_mount_list, WITH_MOUNT_NS},
@@ -207,14 +208,15 @@ static const struct {
 	{"hostname", stage_hostname, 0},
 	{"loopback", stage_loopback, 0},
 	{"keyring", stage_keyring, 0},
+	{"terminal", stage_terminal, 0},
 	{"streams", stage_streams, 0},
+	{"descriptors", stage_close, 0},
 	{"limits", stage_limits, 0},
+	{"personality", stage_personality, 0},
 	{"signals", stage_signals, 0},
 	{"bounding set", stage_bounding, 0},
 	{"seccomp", stage_filter_early, 0},
-	{"descriptors", stage_close, 0},
 	{"user", stage_user, 0},
-	{"personality", stage_personality, 0},
 	{"capabilities", stage_caps, 0},
 	{"cwd", stage_cwd, 0},
 	{"seccomp", stage_filter, 0},
@@ -232,7 +234,7 @@ static void report(int fd, const char *step, const struct ctn_err *err)
 
 void stage_run(const struct plan *p, const struct stdio *io, int go, int report_fd)
 {
-	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd};
+	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd, .terminal = -1};
 	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
 		       (plan_has_ns(p, CLONE_NEWUSER) ? WITH_USER_NS : 0);
 

@@ -222,6 +222,9 @@ int stage_exec(struct stage *s, struct ctn_err *err)
 			init_run(child);
 		}
 		(void)setsid();
+		code = terminal_control(p, err);
+		if (code < 0)
+			return code;
 	}
 	if (strchr(name, '/')) {
 		execve(name, p->argv, p->envp);
