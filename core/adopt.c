@@ -37,23 +37,28 @@ static int monitor_connect(const struct container *c, int *ret, struct ctn_err *
 
 /* One question, one answer. While it is still starting its container, the answer says so, and
  * another follows by itself. */
-static int monitor_ask(int sock, struct wire_status *ret, int *ret_pidfd, struct ctn_err *err)
+static int monitor_ask(int sock, struct wire_status *ret, int *ret_pidfd, int *ret_tty,
+		       struct ctn_err *err)
 {
 	struct wire_msg msg = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_HELLO};
 	struct pollfd p = {.fd = sock, .events = POLLIN};
-	ctn_autoclose int fd = -1;
+	int fds[] = {-1, -1};
 	size_t n_fds = 0;
 	ssize_t n = wire_send(sock, &msg, sizeof(msg), NULL, 0);
 
 	if (n >= 0 && poll(&p, 1, HELLO_MS) <= 0)
 		return ctn_fail(err, ETIMEDOUT, "the monitor does not answer");
 	if (n >= 0)
-		n = wire_receive(sock, &msg, sizeof(msg), &fd, 1, &n_fds);
-	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC || msg.type != WIRE_MSG_STATUS)
+		n = wire_receive(sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n_fds);
+	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC || msg.type != WIRE_MSG_STATUS) {
+		ctn_close_fd(&fds[0]);
+		ctn_close_fd(&fds[1]);
 		return ctn_fail(err, EBADMSG, "the monitor's answer makes no sense");
+	}
 	*ret = msg.status;
-	*ret_pidfd = ctn_take_fd(fd);
+	*ret_pidfd = fds[0];
+	*ret_tty = fds[1];
 	return 0;
 }
 
@@ -87,16 +92,17 @@ static void adopt_running_spec(struct container *c)
 static int adopt_monitored(struct container *c, struct ctn_err *err)
 {
 	ctn_autoclose int sock = -1;
-	int pidfd = -1, frozen;
+	int pidfd = -1, tty = -1, frozen;
 	struct wire_status status;
 	int r = monitor_connect(c, &sock, err);
 
 	if (r == 0)
 		r = monitor_identify(sock, &c->monitor, err);
 	if (r == 0)
-		r = monitor_ask(sock, &status, &pidfd, err);
+		r = monitor_ask(sock, &status, &pidfd, &tty, err);
 	if (r < 0)
 		return r;
+	life_take_tty(c, tty);
 	c->rest = c->has_exit ? CTN_EXITED : CTN_CREATED;
 	c->state = CTN_STARTING;
 	if (pidfd >= 0 && life_take_status(c, &status, pidfd, err) == 0) {

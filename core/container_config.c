@@ -53,6 +53,7 @@ static const struct {
 } live_fields[] = {
 	{"hostname", apply_hostname},
 	{"log.max", apply_log_max},
+	{"oom_score_adj", container_apply_oom_score_adj},
 };
 
 static int apply_live(struct container *c, const struct spec_field *f, const struct spec *spec,

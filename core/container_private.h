@@ -65,11 +65,12 @@ struct container {
 	struct pidref *init;
 	struct pidref *monitor; /* NULL when none lives beside it */
 	int sock;		/* to the monitor, or -1 */
-	bool monitor_is_child;	/* spawned by this process: reap it */
-	int timer;		/* of a stop, or -1 */
-	uint64_t run_since;	/* life_clock() when it began to run; 0: before this server */
-	uint64_t stop_until;	/* life_clock() at which a stop loses its patience */
-	bool stop_at_birth;	/* asked for while it was STARTING */
+	int tty; /* master of the program's terminal, or -1: with it the next monitor goes on */
+	bool monitor_is_child; /* spawned by this process: reap it */
+	int timer;	       /* of a stop, or -1 */
+	uint64_t run_since;    /* life_clock() when it began to run; 0: before this server */
+	uint64_t stop_until;   /* life_clock() at which a stop loses its patience */
+	bool stop_at_birth;    /* asked for while it was STARTING */
 	bool term_sent, term_taken, killed; /* what that stop has sent */
 	struct ctn_err start_err;	    /* what the monitor said about a start that failed */
 	bool restart;			    /* start again when it has ended */
@@ -89,7 +90,8 @@ struct engine {
 	char *state_path, *run_path;
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct cgroup_root *cgroup;
-	char *skeleton; /* name in state_fd */
+	int oom_score_adj; /* of the server at its start: what its children have by themselves */
+	char *skeleton;	   /* name in state_fd */
 	uint32_t subid_base, subid_ranges;
 	void (*changed)(void *arg, uint32_t serial);
 	void *changed_arg;
@@ -136,6 +138,12 @@ struct users_ids;
 int container_user(const struct container *c, const struct spec *spec, struct users_ids *ret,
 		   struct ctn_err *err);
 
+/* container_oom.c */
+/** container_apply_oom_score_adj() - give it to every process that it has; none where one refuses
+ * (-EACCES: lowering without the right). */
+int container_apply_oom_score_adj(struct container *c, const struct spec *spec,
+				  struct ctn_err *err);
+
 /* container_log.c */
 /** container_log_keep_start() - from now on nothing before what is the start now. With c->edit
  * held. */
@@ -160,7 +168,9 @@ void life_on_init_end(struct container *c);
 void life_on_timer(struct container *c);
 void life_send(struct container *c, uint32_t type,
 	       uint64_t value); /* to the monitor, when there is one */
-/** life_take_status() - under c->lock: the container runs as @status says. @pidfd is taken over. */
+/** life_take_tty() - the master of its terminal, or -1; is taken over.
+ * life_take_status() - under c->lock: the container runs as @status says. @pidfd is taken over. */
+void life_take_tty(struct container *c, int tty);
 int life_take_status(struct container *c, const struct wire_status *status, int pidfd,
 		     struct ctn_err *err);
 /** life_remonitor() - the running program has lost its monitor: give it another, or at least watch

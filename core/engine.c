@@ -145,6 +145,7 @@ static int open_cgroup(struct engine *e, const char *path, struct ctn_err *err)
 static int open_all(struct engine *e, const struct engine_options *o, struct ctn_err *err)
 {
 	const char *exclude[] = {o->state, o->run, o->mountpoint, NULL};
+	ctn_autofree char *adj = NULL;
 	int r = open_dir_path(o->state, &e->state_fd, err);
 
 	if (r == 0)
@@ -162,6 +163,8 @@ static int open_all(struct engine *e, const struct engine_options *o, struct ctn
 	if (r < 0)
 		return r;
 	e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (io_read_at(AT_FDCWD, "/proc/self/oom_score_adj", 16, &adj, NULL, NULL) == 0)
+		e->oom_score_adj = atoi(adj);
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e->stop_fd = eventfd(0, EFD_CLOEXEC);
 	e->ids_used = calloc(e->subid_ranges / 8 + 1, 1);

@@ -191,7 +191,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	if (r == 0)
 		r = message_fd(&p, &message, err);
 	if (r == 0)
-		r = launch_sockets(c, message, NULL, 0, err);
+		r = launch_sockets(c, message, &c->tty, c->tty >= 0, err);
 	free(p.data);
 	return r;
 }

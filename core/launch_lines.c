@@ -61,6 +61,10 @@ static int pack_sysctls(struct packer *p, const struct spec *spec, struct wire_l
 
 		if (r < 0)
 			return r;
+		if (spec_ns_is_host(spec, s.kind))
+			return ctn_fail(err, EINVAL,
+					"sysctl: %s needs its own %s namespace: ns/%s is host",
+					s.key, ns_types[s.kind].name, ns_types[s.kind].name);
 		pack_bytes(p, s.path, strlen(s.path) + 1);
 		pack_bytes(p, s.value, strlen(s.value) + 1);
 		list.count += 2;

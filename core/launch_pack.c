@@ -129,7 +129,10 @@ static int map_id(const char *what, const struct spec_maps *maps, uint32_t id, u
 			return 0;
 		}
 	}
-	return ctn_fail(err, EINVAL, "user: %s %u is not in the container's id map", what, id);
+	return ctn_fail(err, EINVAL,
+			"user: %s %u is not in the container's id map, which has %u ids from %u on",
+			what, id, maps->len ? maps->items[0].count : 0,
+			maps->len ? maps->items[0].inside : 0);
 }
 
 int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
@@ -150,6 +153,38 @@ int launch_ids(const struct container *c, const struct spec *spec, struct launch
 	return r < 0 ? r : map_id("gid", &ret->gids, 0, &ret->root_gid, err);
 }
 
+static int add_group(struct wire_start *m, uint32_t gid, const struct spec_maps *map,
+		     struct ctn_err *err)
+{
+	uint32_t on_host;
+	int r = map_id("gid", map, gid, &on_host, err);
+
+	for (uint32_t i = 0; r == 0 && i < m->n_groups; i++) {
+		if (m->groups[i] == gid)
+			return 0;
+	}
+	if (r == 0 && m->n_groups == WIRE_GROUPS_MAX)
+		r = ctn_fail(err, EINVAL, "user: more than %d supplementary groups",
+			     WIRE_GROUPS_MAX);
+	if (r == 0)
+		m->groups[m->n_groups++] = gid;
+	return r;
+}
+
+/* Those of group(5), and those that are given beside or instead of them. */
+static int fill_groups(struct wire_start *m, const struct spec *spec, const struct users_ids *ids,
+		       const struct spec_maps *map, struct ctn_err *err)
+{
+	bool instead = spec->oci && spec->oci->has_groups;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && !instead && i < ids->n_groups; i++)
+		r = add_group(m, ids->groups[i], map, err);
+	for (size_t i = 0; r == 0 && spec->oci && i < spec->oci->n_groups; i++)
+		r = add_group(m, spec->oci->groups[i], map, err);
+	return r;
+}
+
 static int fill_ids(struct packer *p, struct wire_start *m, const struct container *c,
 		    const struct spec *spec, const struct users_ids *ids, struct ctn_err *err)
 {
@@ -168,10 +203,7 @@ static int fill_ids(struct packer *p, struct wire_start *m, const struct contain
 	m->root_gid = map.root_gid;
 	m->uid = ids->uid;
 	m->gid = ids->gid;
-	m->n_groups = (uint32_t)ids->n_groups;
-	for (size_t i = 0; i < ids->n_groups; i++)
-		m->groups[i] = ids->groups[i];
-	return 0;
+	return fill_groups(m, spec, ids, &map.gids, err);
 }
 
 static void fill_offset(struct wire_start *m, int i, uint32_t flag,
@@ -183,34 +215,50 @@ static void fill_offset(struct wire_start *m, int i, uint32_t flag,
 	m->offsets[i] = (struct wire_offset){.secs = offset->secs, .nanosecs = offset->nanosecs};
 }
 
-/* What has no file of the tree. */
-static void fill_oci(struct wire_start *m, const struct spec_oci *oci)
+static void fill_scheduler(struct wire_start *m, const struct spec_scheduler *s)
 {
-	const struct spec_scheduler *s = &oci->scheduler;
+	if (!s->set)
+		return;
+	m->flags |= WIRE_SCHEDULER;
+	m->sched = (struct wire_scheduler){
+		.policy = s->policy,
+		.nice = s->nice,
+		.priority = s->priority,
+		.flags = s->flags,
+		.runtime = s->runtime,
+		.deadline = s->deadline,
+		.period = s->period,
+	};
+}
 
+/* A capability that was taken out of `caps` later is gone from every set. */
+static void fill_caps(struct wire_start *m, const struct spec_oci *oci)
+{
 	if (oci->has_caps)
 		m->flags |= WIRE_CAP_SETS;
 	for (int i = 0; i < SPEC_CAP_SETS; i++)
-		m->cap_sets[i] = oci->caps[i];
-	if (s->set) {
-		m->flags |= WIRE_SCHEDULER;
-		m->sched = (struct wire_scheduler){
-			.policy = s->policy,
-			.nice = s->nice,
-			.priority = s->priority,
-			.flags = s->flags,
-			.runtime = s->runtime,
-			.deadline = s->deadline,
-			.period = s->period,
-		};
-	}
+		m->cap_sets[i] = oci->caps[i] & m->caps;
+}
+
+/* Sets that fit together, and a domain name that is not the host's or another container's. */
+static int check_oci(const struct spec *spec, struct ctn_err *err)
+{
+	const char *uts = spec->ns[NS_UTS];
+	int r = spec->oci ? spec_caps_check(spec->oci, UINT64_MAX, err) : 0;
+
+	if (r < 0 || !spec->oci || !spec->oci->domainname || !uts || strcmp(uts, "new") == 0)
+		return r;
+	return ctn_fail(err, EINVAL, "domainname: needs its own uts namespace: ns/uts is %.80s",
+			uts);
+}
+
+/* What has no file of the tree. */
+static void fill_oci(struct wire_start *m, const struct spec_oci *oci)
+{
+	fill_caps(m, oci);
+	fill_scheduler(m, &oci->scheduler);
 	fill_offset(m, 0, WIRE_MONOTONIC, &oci->monotonic);
 	fill_offset(m, 1, WIRE_BOOTTIME, &oci->boottime);
-	if (oci->has_groups) {
-		m->n_groups = (uint32_t)oci->n_groups;
-		for (size_t i = 0; i < oci->n_groups; i++)
-			m->groups[i] = oci->groups[i];
-	}
 	if (oci->umask >= 0)
 		m->umask = (uint32_t)oci->umask;
 	m->ioprio = oci->ioprio;
@@ -227,7 +275,6 @@ static uint32_t start_flags(const struct spec *spec, bool into)
 	flags |= spec->no_new_privs ? WIRE_NO_NEW_PRIVS : 0u;
 	flags |= spec->init ? WIRE_INIT : 0u;
 	flags |= spec->tty ? WIRE_TTY : 0u;
-	flags |= spec->oom_score_adj ? WIRE_OOM_ADJ : 0u;
 	flags |= spec->rootfs ? WIRE_ROOT_OWN : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RO ? WIRE_ROOT_RO : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RW ? WIRE_ROOT_RW : 0u;
@@ -242,8 +289,10 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	struct seccomp_program filter = {0};
 	struct users_ids ids = {0};
 	struct strlist env = {0};
-	int r = container_user(c, spec, &ids, err);
+	int r = check_oci(spec, err);
 
+	if (r == 0)
+		r = container_user(c, spec, &ids, err);
 	if (r == 0)
 		r = compile_filter(spec, &filter, err);
 	if (r == 0)
@@ -258,6 +307,8 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	m.log_max = spec->log_max;
 	m.n_attach = n_attach;
 	m.oom_score_adj = spec->oom_score_adj;
+	if (spec->oom_score_adj != c->engine->oom_score_adj)
+		m.flags |= WIRE_OOM_ADJ;
 	m.ioprio = -1;
 	m.personality = -1;
 	r = fill_ids(p, &m, c, spec, &ids, err);
@@ -288,6 +339,9 @@ int launch_pack_adopt(const struct container *c, const struct spec *spec,
 {
 	struct wire_start m = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .flags = WIRE_ADOPT};
 
+	if (spec->tty)
+		m.flags |= WIRE_TTY; /* whose master, if we have it, is the one more descriptor */
+	m.n_attach = c->tty >= 0;
 	pack_bytes(p, &m, sizeof(m));
 	m.adopt_pid = status->init_pid;
 	m.adopt_start = status->init_start;

@@ -82,6 +82,14 @@ int start_go(struct container *c, struct ctn_err *err)
 	return r;
 }
 
+void life_take_tty(struct container *c, int tty)
+{
+	pthread_mutex_lock(&c->lock);
+	ctn_close_fd(&c->tty);
+	c->tty = tty;
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* The monitor says that it runs. Takes @pidfd over. */
 int life_take_status(struct container *c, const struct wire_status *status, int pidfd,
 		     struct ctn_err *err)
@@ -129,7 +137,7 @@ static void mark_running(struct container *c)
 	engine_tell(c);
 }
 
-static void on_status(struct container *c, const struct wire_status *status, int pidfd)
+static void on_status(struct container *c, const struct wire_status *status, int pidfd, int tty)
 {
 	struct ctn_err err = {0};
 	bool starting;
@@ -139,8 +147,10 @@ static void on_status(struct container *c, const struct wire_status *status, int
 	pthread_mutex_unlock(&c->lock);
 	if (!starting || status->phase != WIRE_RUNNING) {
 		ctn_close_fd(&pidfd);
+		ctn_close_fd(&tty);
 		return;
 	}
+	life_take_tty(c, tty);
 	if (life_take_status(c, status, pidfd, &err) <
 	    0) /* it has ended already: the record tells */
 		return;
@@ -177,13 +187,14 @@ static void start_failed(struct container *c)
 static bool socket_read(struct container *c)
 {
 	struct wire_msg msg;
-	int sock, fd = -1;
+	int sock, fds[] = {-1, -1};
 	size_t n_fds = 0;
 	ssize_t n;
 
 	pthread_mutex_lock(&c->lock);
 	sock = c->sock;
-	n = sock >= 0 ? wire_receive(sock, &msg, sizeof(msg), &fd, 1, &n_fds) : -EAGAIN;
+	n = sock >= 0 ? wire_receive(sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n_fds)
+		      : -EAGAIN;
 	if (n == 0 || (n < 0 && n != -EAGAIN)) { /* its end is EVENT_MONITOR's */
 		close(sock);
 		c->sock = -1;
@@ -193,10 +204,11 @@ static bool socket_read(struct container *c)
 		return false;
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_STATUS &&
 	    n_fds)
-		on_status(c, &msg.status, ctn_take_fd(fd));
+		on_status(c, &msg.status, ctn_take_fd(fds[0]), ctn_take_fd(fds[1]));
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_ERROR)
 		on_error(c, &msg.error);
-	ctn_close_fd(&fd);
+	ctn_close_fd(&fds[0]);
+	ctn_close_fd(&fds[1]);
 	return true;
 }
 
@@ -226,7 +238,8 @@ static void forget_run(struct container *c)
 	c->init = c->monitor = NULL;
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->timer);
-	c->sock = c->timer = -1;
+	ctn_close_fd(&c->tty);
+	c->sock = c->timer = c->tty = -1;
 }
 
 /* The run is over. Return: whether another follows at once. */

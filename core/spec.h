@@ -227,4 +227,9 @@ int spec_set_knob(struct spec *spec, const char *knob, const char *value, struct
  * without memory. */
 struct spec_oci *spec_oci_edit(struct spec *spec);
 
+/** spec_caps_check() - whether the kernel will take the sets of @oci with that bounding set:
+ * permitted and inheritable are in it, effective in permitted, ambient in both. -EINVAL names the
+ * set and the capability. */
+int spec_caps_check(const struct spec_oci *oci, uint64_t bounding, struct ctn_err *err);
+
 #endif

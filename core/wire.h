@@ -210,7 +210,8 @@ enum wire_type {
 	WIRE_MSG_START = 1, /* server: with the descriptors above; no body */
 	WIRE_MSG_HELLO,	    /* server: asks for WIRE_MSG_STATUS; no body */
 	WIRE_MSG_LOG_MAX,   /* server: @value is the new bound */
-	WIRE_MSG_STATUS,    /* monitor: @status; with the first process's pidfd while RUNNING */
+	WIRE_MSG_STATUS,    /* monitor: @status; while RUNNING with the first process's pidfd and,
+			       where    it has a terminal, that one's master */
 	WIRE_MSG_ERROR,	    /* monitor: @error */
 };
 

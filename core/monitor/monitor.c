@@ -61,10 +61,12 @@ static void tell(const struct monitor *m, int server)
 {
 	struct wire_msg msg = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_STATUS};
-	bool alive = m->status.phase == WIRE_RUNNING;
+	const bool alive = m->status.phase == WIRE_RUNNING, tty = m->first.io.terminal >= 0;
+	const int fds[] = {m->first.pidfd, m->first.io.out};
 
 	msg.status = m->status;
-	(void)wire_send(server, &msg, sizeof(msg), &m->first.pidfd, alive);
+	/* The server holds the terminal, too: it would be hung up if we alone had it, and died. */
+	(void)wire_send(server, &msg, sizeof(msg), fds, alive ? 1 + tty : 0);
 }
 
 static void tell_all(const struct monitor *m)
@@ -382,7 +384,7 @@ static void begin(struct monitor *m)
 int main(void)
 {
 	static struct monitor m = {
-		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1}},
+		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
 		.listener = -1,
 		.servers = {WIRE_SOCKET_FD, -1, -1, -1},
 	};

@@ -82,19 +82,29 @@ static inline bool plan_maps_ids(const struct plan *p)
 }
 
 /**
- * struct stdio - the container's standard streams: FIFOs in the run directory.
+ * struct stdio - the container's standard streams: FIFOs in the run directory, or a terminal.
  * @child_*: what the program gets as 0, 1 and 2. Output is open for reading and writing there, so
  * that a program whose monitor died gets no EPIPE; input only for reading, so that it can see the
  * end of file.
  */
 struct stdio {
 	int child_in, child_out, child_err;
-	int in, out, err; /* our ends */
+	int in, out, err; /* our ends; of a terminal the master, which is both in and out */
+	int terminal;	  /* its other end: while that is open somewhere, the master never says
+			     that it was hung up, again and again */
 };
 
 int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err);
 /** stdio_adopt() - our ends alone, of the FIFOs that a killed monitor made. */
 int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err);
+
+/** terminal_receive() - by the monitor, from the stage: its terminal's master, and keep it. Nothing
+ * where the stage has failed. terminal_keep() - a master that is there already; is taken over. */
+int terminal_receive(int sock, struct stdio *io, struct ctn_err *err);
+int terminal_keep(int master, struct stdio *io, struct ctn_err *err);
+/** terminal_control() - by a new session: standard input becomes its controlling terminal. Nothing
+ * without WIRE_TTY. */
+int terminal_control(const struct plan *p, struct ctn_err *err);
 
 /** struct log - the bounded log: one sparse file in which a byte's offset is its position for ever,
  * with a hole where bytes were dropped. */
@@ -163,6 +173,7 @@ struct stage {
 	const struct plan *plan;
 	const struct stdio *io;
 	int go, report;
+	int terminal; /* what the program gets as its streams; -1: the FIFOs */
 	struct mounts mounts;
 	char *cgroups; /* /proc/self/cgroup, as the host sees it; NULL where nobody asks */
 };
@@ -212,9 +223,15 @@ int stage_target(struct stage *s, const char *path, bool directory, int *ret_fd,
  * then. -EAGAIN where it does not. */
 int stage_mount_at(struct stage *s, int mount, const char *path, bool directory,
 		   struct ctn_err *err);
+/* stage_limits.c */
+int stage_sysctls_early(struct stage *s, struct ctn_err *err);
+int stage_sysctls(struct stage *s, struct ctn_err *err);
+int stage_limits(struct stage *s, struct ctn_err *err);
+int stage_personality(struct stage *s, struct ctn_err *err);
+/* stage_tty.c */
+int stage_terminal(struct stage *s, struct ctn_err *err);
 /* stage_creds.c */
 int stage_keyring(struct stage *s, struct ctn_err *err);
-int stage_limits(struct stage *s, struct ctn_err *err);
 int stage_bounding(struct stage *s, struct ctn_err *err);
 int stage_filter_early(struct stage *s, struct ctn_err *err);
 int stage_user(struct stage *s, struct ctn_err *err);

@@ -14,6 +14,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "rights.h"
 #include "spawn.h"
 
 int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go together */
@@ -89,7 +90,7 @@ static int equip_mounts(const struct plan *p, int userns, int go, struct ctn_err
 }
 
 /* What the host's rights are needed for, while the stage waits. */
-static int equip_stage(const struct plan *p, int procfd, int go, struct ctn_err *err)
+static int equip_stage(const struct plan *p, pid_t pid, int procfd, int go, struct ctn_err *err)
 {
 	ctn_autoclose int userns = -1;
 	int r = 0;
@@ -102,7 +103,8 @@ static int equip_stage(const struct plan *p, int procfd, int go, struct ctn_err 
 		if (userns < 0)
 			return ctn_fail_errno(err, "open the user namespace");
 	}
-	return equip_mounts(p, userns, go, err);
+	r = rights_after(p, pid, procfd, go, err);
+	return r < 0 ? r : equip_mounts(p, userns, go, err);
 }
 
 /* Field 22 of /proc/PID/stat; the name before it may hold anything, so count from its last
@@ -140,15 +142,18 @@ static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 	if (procfd < 0)
 		return ctn_fail_errno(err, "open %s", path);
 	s->start = start_ticks(procfd);
-	return equip_stage(p, procfd, go[0], err);
+	return equip_stage(p, s->pid, procfd, go[0], err);
 }
 
 int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 {
 	int go[2] = {-1, -1}, report[2] = {-1, -1};
-	int r = enter_host_mounts(p, err);
+	const bool tty = p->msg->flags & WIRE_TTY;
+	int r = rights_before(p, err);
 
 	if (r == 0)
+		r = enter_host_mounts(p, err);
+	if (r == 0 && !tty)
 		r = stdio_open(p, &ret->io, err);
 	if (r < 0)
 		return r;
@@ -157,12 +162,14 @@ int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 		return ctn_fail_errno(err, "make the stage's channels");
 	r = spawn_stage(p, ret, go, report, err);
 	/* The stage's ends are its own now; an early end of it shows as end of file here. */
-	close(go[0]);
 	close(go[1]);
 	close(report[1]);
-	close(ret->io.child_in);
-	close(ret->io.child_out);
-	close(ret->io.child_err);
+	if (r == 0 && tty)
+		r = terminal_receive(go[0], &ret->io, err);
+	close(go[0]);
+	ctn_close_fd(&ret->io.child_in);
+	ctn_close_fd(&ret->io.child_out);
+	ctn_close_fd(&ret->io.child_err);
 	ret->report = report[0];
 	return r;
 }
@@ -171,8 +178,12 @@ int spawn_adopt(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 {
 	ctn_autoclose int procfd = -1;
 	char path[32];
-	int r = stdio_adopt(p, &ret->io, err);
+	int r = 0;
 
+	if (!(p->msg->flags & WIRE_TTY))
+		r = stdio_adopt(p, &ret->io, err);
+	else if (p->msg->n_attach > 0) /* the server has held it */
+		r = terminal_keep(fcntl(p->attach_fds[0], F_DUPFD_CLOEXEC, 0), &ret->io, err);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "/proc/%d", p->msg->adopt_pid);

@@ -48,6 +48,17 @@ static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* The monitor sets the scheduler when it has heard that we are in our cgroups. */
+static int stage_scheduler(struct stage *s, struct ctn_err *err)
+{
+	ssize_t n;
+
+	if (!(s->plan->msg->flags & WIRE_SCHEDULER))
+		return 0;
+	n = wire_send(s->go, "", 1, NULL, 0);
+	return n < 0 ? ctn_fail(err, (int)-n, "ask for the scheduler") : 0;
+}
+
 /* Root of the new user namespace: the maps are written by the time that the mounts have arrived. */
 static int stage_ids(struct stage *s, struct ctn_err *err)
 {
@@ -89,12 +100,14 @@ static int write_hostname(const char *name)
 
 static int stage_hostname(struct stage *s, struct ctn_err *err)
 {
-	const char *name = s->plan->hostname;
+	const char *name = s->plan->hostname, *domain = s->plan->domainname;
 
 	if (!plan_has_ns(s->plan, CLONE_NEWUTS))
 		return 0;
 	if (sethostname(name, strlen(name)) < 0)
 		return ctn_fail_errno(err, "set the host name '%s'", name);
+	if (domain[0] && setdomainname(domain, strlen(domain)) < 0)
+		return ctn_fail_errno(err, "set the domain name '%s'", domain);
 	/* A directory that is used as it is stays the user's. */
 	if (!plan_has_ns(s->plan, CLONE_NEWNS) ||
 	    s->plan->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
@@ -120,11 +133,12 @@ static int stage_streams(struct stage *s, struct ctn_err *err)
 	const int from[] = {s->io->child_in, s->io->child_out, s->io->child_err};
 
 	for (int i = 0; i < 3; i++) {
-		if (dup2(from[i], i) < 0)
+		if (dup2(s->terminal >= 0 ? s->terminal : from[i], i) < 0)
 			return ctn_fail_errno(err, "connect the standard streams");
 	}
 	(void)setsid(); /* no terminal of ours can be reached from inside */
-	return 0;
+	/* Below our init it is the program that has a session with it. */
+	return s->plan->msg->flags & WIRE_INIT ? 0 : terminal_control(s->plan, err);
 }
 
 static int stage_signals(struct stage *s, struct ctn_err *err)
@@ -177,8 +191,11 @@ static const struct {
 } steps[] = {
 	{"cgroups", stage_cgroups, 0},
 	{"cgroup namespace", stage_cgroup_ns, 0},
-	{"root", stage_root, 0}, /* waits for the parent */
+	{"scheduler", stage_scheduler, 0},
+	{"root", stage_root, 0},	    /* waits for the parent */
+	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
 	{"ids", stage_ids, WITH_USER_NS},
+	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"binds", stage_binds, WITH_MOUNT_NS},
 	{"proc", stage_proc,
 	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
@@ -191,14 +208,16 @@ static const struct {
 	{"hostname", stage_hostname, 0},
 	{"loopback", stage_loopback, 0},
 	{"keyring", stage_keyring, 0},
+	{"terminal", stage_terminal, 0},
 	{"streams", stage_streams, 0},
+	{"descriptors", stage_close, 0},
 	{"limits", stage_limits, 0},
+	{"personality", stage_personality, 0},
 	{"signals", stage_signals, 0},
 	{"bounding set", stage_bounding, 0},
 	{"seccomp", stage_filter_early, 0},
 	{"user", stage_user, 0},
 	{"capabilities", stage_caps, 0},
-	{"descriptors", stage_close, 0},
 	{"cwd", stage_cwd, 0},
 	{"seccomp", stage_filter, 0},
 	{"exec", stage_exec, 0},
@@ -215,7 +234,7 @@ static void report(int fd, const char *step, const struct ctn_err *err)
 
 void stage_run(const struct plan *p, const struct stdio *io, int go, int report_fd)
 {
-	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd};
+	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd, .terminal = -1};
 	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
 		       (plan_has_ns(p, CLONE_NEWUSER) ? WITH_USER_NS : 0);
 

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,22 +25,6 @@ int stage_keyring(struct stage *s, struct ctn_err *err)
 	/* A kernel without keyrings has nothing to leak. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return ctn_fail_errno(err, "make a session keyring");
-	return 0;
-}
-
-int stage_limits(struct stage *s, struct ctn_err *err)
-{
-	struct rlimit files;
-
-	(void)s;
-	/* The server raised its soft limit for itself; programs expect select(2)'s 1024. */
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-		return ctn_fail_errno(err, "read the limit on open files");
-	if (files.rlim_max > 1024)
-		files.rlim_cur = 1024;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-		return ctn_fail_errno(err, "set the limit on open files");
-	umask(022);
 	return 0;
 }
 
@@ -112,6 +95,8 @@ int stage_user(struct stage *s, struct ctn_err *err)
 		groups[i] = m->groups[i];
 	if (syscall(SYS_setgroups, m->n_groups, groups) < 0)
 		return ctn_fail_errno(err, "set the supplementary groups");
+	if (m->flags & WIRE_CAP_SETS && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return ctn_fail_errno(err, "keep the capabilities of user %u", m->uid);
 	if (setresgid(m->gid, m->gid, m->gid) < 0)
 		return ctn_fail_errno(err, "become group %u", m->gid);
 	if (setresuid(m->uid, m->uid, m->uid) < 0)
@@ -119,19 +104,48 @@ int stage_user(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-/* A user other than 0 has lost all of them in setresuid; the inheritable set is empty for everyone.
- */
-int stage_caps(struct stage *s, struct ctn_err *err)
+static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable,
+		    struct ctn_err *err)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {0};
-	uint64_t mask = s->plan->msg->uid == 0 ? s->plan->msg->caps : 0;
+	struct __user_cap_data_struct data[2];
 
-	for (int i = 0; i < 2; i++)
-		data[i].permitted = data[i].effective = (uint32_t)(mask >> (32 * i));
+	for (int i = 0; i < 2; i++) {
+		data[i].effective = (uint32_t)(effective >> (32 * i));
+		data[i].permitted = (uint32_t)(permitted >> (32 * i));
+		data[i].inheritable = (uint32_t)(inheritable >> (32 * i));
+	}
 	if (syscall(SYS_capset, &head, data) < 0)
 		return ctn_fail_errno(err, "set the capabilities");
 	return 0;
+}
+
+/* Those that execve gives on to a program without asking who runs it. */
+static int caps_ambient(uint64_t mask, struct ctn_err *err)
+{
+	for (unsigned cap = 0; mask >> cap; cap++) {
+		if (mask & UINT64_C(1) << cap &&
+		    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+			return ctn_fail_errno(err, "make capability %u ambient", cap);
+		if (cap == 63)
+			break;
+	}
+	return 0;
+}
+
+/* Where no sets are given, root has what is in the bounding set; a user other than 0 has lost all
+ * of them in setresuid; the inheritable set is empty for everyone. */
+int stage_caps(struct stage *s, struct ctn_err *err)
+{
+	const struct wire_start *m = s->plan->msg;
+	const uint64_t *sets = m->cap_sets;
+	uint64_t mask = m->uid == 0 ? m->caps : 0;
+	int r;
+
+	if (!(m->flags & WIRE_CAP_SETS))
+		return caps_set(mask, mask, 0, err);
+	r = caps_set(sets[0], sets[1], sets[2], err);
+	return r < 0 ? r : caps_ambient(sets[3], err);
 }
 
 /* execvp's rules, with the container's PATH: the first that can be executed; EACCES is remembered.
@@ -208,6 +222,9 @@ int stage_exec(struct stage *s, struct ctn_err *err)
 			init_run(child);
 		}
 		(void)setsid();
+		code = terminal_control(p, err);
+		if (code < 0)
+			return code;
 	}
 	if (strchr(name, '/')) {
 		execve(name, p->argv, p->envp);
