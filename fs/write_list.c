@@ -236,10 +236,13 @@ int list_write(const struct node_ref *ref, struct write_list *l, const char *buf
 		r = append(ref, l, buf, size, err);
 	if (r == 0)
 		r = apply_or_hold(ref, l, l->len + size, err);
-	if (r == 0)
+	if (r == 0) {
 		l->len += size;
-	else
+	} else {
+		if (ref->node->flags & N_JSON)
+			l->len = l->applied; /* the document's beginning went with its end */
 		restore(ref, l);
+	}
 	list_unlock(ref->c);
 	return r;
 }
