@@ -48,32 +48,54 @@ static const struct {
 	 BIG,
 	 {BIG, BIG + 0x10, BIG | UINT64_C(1) << 60, BIG},
 	 {7, BIG + 1, UINT64_C(5) << 32, 0}},
-	{"MASKED_EQ", 0xff, 0x100, {BIG, BIG, BIG, BIG}, {0, 0x100, 0x1ff, BIG}},
 };
+
+/* Comparisons that hold for no number, whatever is compared. */
+static const struct {
+	const char *op;
+	uint64_t value, two;
+} nevers[] = {
+	{"MASKED_EQ", 0xff, 0x100},
+	{"MASKED_EQ", 0xff, UINT64_C(0x100000007)},
+	{"LT", 0, 0},
+	{"GT", UINT64_MAX, 0},
+};
+
+static struct seccomp_profile *with_op(const char *op, uint64_t value, uint64_t two)
+{
+	ctn_autofree char *text = NULL, *json = NULL;
+
+	CHECK(asprintf(&text,
+		       "{" ERRNO_DEFAULT "'architectures': ['SCMP_ARCH_X86'], 'syscalls': "
+		       "[{'names': ['dup2'], 'action': 'SCMP_ACT_ALLOW', 'args': [{'index': 1, "
+		       "'op': 'SCMP_CMP_%s', 'value': %llu, 'valueTwo': %llu}]}]}",
+		       op, (unsigned long long)value, (unsigned long long)two) > 0);
+	json = quoted(text);
+	return get_profile(json, NULL);
+}
 
 static void test_ops(void)
 {
 	for (size_t i = 0; i < CTN_COUNT(ops); i++) {
-		ctn_autofree char *text = NULL, *json = NULL;
-		struct seccomp_profile *p;
+		struct seccomp_profile *p = with_op(ops[i].op, ops[i].value, ops[i].two);
+		/* i386 has 32 bits, and zeros in front of them. */
+		bool less = ops[i].op[0] == 'L' || ops[i].op[0] == 'N';
 
-		CHECK(asprintf(&text,
-			       "{" ERRNO_DEFAULT "'syscalls': [{'names': ['dup2'], 'action': "
-			       "'SCMP_ACT_ALLOW', 'args': [{'index': 1, 'op': 'SCMP_CMP_%s', "
-			       "'value': %llu, 'valueTwo': %llu}]}]}",
-			       ops[i].op, (unsigned long long)ops[i].value,
-			       (unsigned long long)ops[i].two) > 0);
-		json = quoted(text);
-		p = get_profile(json, NULL);
 		for (size_t j = 0; j < 4; j++) {
-			bool never = i ==
-				     CTN_COUNT(ops) - 1; /* no number has bits out of the mask */
-
-			CHECK(decide(p, AUDIT_ARCH_X86_64, SYS_dup2, 0, ops[i].yes[j]) ==
-			      (never ? REFUSE(EPERM) : ALLOW));
+			CHECK(decide(p, AUDIT_ARCH_X86_64, SYS_dup2, 0, ops[i].yes[j]) == ALLOW);
 			CHECK(decide(p, AUDIT_ARCH_X86_64, SYS_dup2, 0, ops[i].no[j]) ==
 			      REFUSE(EPERM));
+			CHECK(decide(p, AUDIT_ARCH_I386, 63, 0, (uint32_t)ops[i].no[j]) ==
+			      (less ? ALLOW : REFUSE(EPERM)));
 		}
+		seccomp_profile_put(p);
+	}
+	for (size_t i = 0; i < CTN_COUNT(nevers); i++) {
+		struct seccomp_profile *p = with_op(nevers[i].op, nevers[i].value, nevers[i].two);
+
+		for (size_t j = 0; j < CTN_COUNT(ops); j++)
+			CHECK(decide(p, AUDIT_ARCH_X86_64, SYS_dup2, 0, ops[j].yes[j % 4]) ==
+			      REFUSE(EPERM));
 		seccomp_profile_put(p);
 	}
 }
@@ -142,7 +164,8 @@ static void test_abis(void)
 		"'SCMP_ARCH_X32', 'SCMP_ARCH_ARM']}",
 		"{'defaultAction': 'SCMP_ACT_ALLOW', 'archMap': [{'architecture': "
 		"'SCMP_ARCH_AARCH64', 'subArchitectures': ['SCMP_ARCH_X86']}, {'architecture': "
-		"'SCMP_ARCH_X86_64', 'subArchitectures': ['SCMP_ARCH_X32']}]}",
+		"'SCMP_ARCH_X86_64', 'subArchitectures': ['SCMP_ARCH_X32']}, {'architecture': "
+		"'SCMP_ARCH_X86_64', 'subArchitectures': ['SCMP_ARCH_X86']}]}",
 	};
 
 	for (size_t i = 0; i < CTN_COUNT(texts); i++) {
@@ -176,6 +199,40 @@ static void test_multiplexed(void)
 	CHECK(decide(p, AUDIT_ARCH_I386, 117, 23 | 1 << 16, 0) == REFUSE(13));
 	CHECK(decide(p, AUDIT_ARCH_I386, 117, 24, 0) == ALLOW);
 	seccomp_profile_put(p);
+}
+
+/* What a rule asks for, it asks for all of; what excludes it, each alone does. */
+static void test_asked(void)
+{
+	static const struct {
+		const char *asked;
+		bool applies; /* to the default capabilities on Linux 6.1 */
+	} rows[] = {
+		{"'includes': {'caps': ['CAP_CHOWN', 'CAP_KILL']}", true},
+		{"'includes': {'caps': ['CAP_CHOWN', 'CAP_SYS_ADMIN']}", false},
+		{"'includes': {'minKernel': '6.1'}", true},
+		{"'includes': {'minKernel': '6.2'}", false},
+		{"'includes': {'minKernel': '5.99.3'}", true},
+		{"'includes': {'arches': ['arm64', 'amd64']}", true},
+		{"'includes': {'arches': ['arm64']}", false},
+		{"'includes': {'arches': [], 'caps': null}, 'excludes': {}", true},
+		{"'excludes': {'caps': ['CAP_SYS_ADMIN', 'CAP_CHOWN']}", false},
+		{"'excludes': {'caps': ['CAP_SYS_ADMIN']}", true},
+		{"'excludes': {'arches': ['s390', 'amd64']}", false},
+		{"'excludes': {'arches': ['s390']}", true},
+		{"'excludes': {'minKernel': '6.1'}", false},
+		{"'includes': {'caps': ['CAP_CHOWN']}, 'excludes': {'caps': ['CAP_KILL']}", false},
+	};
+
+	for (size_t i = 0; i < CTN_COUNT(rows); i++) {
+		ctn_autofree char *text = NULL;
+
+		CHECK(asprintf(&text,
+			       "{" ERRNO_DEFAULT "'syscalls': [{'name': 'dup', 'action': "
+			       "'SCMP_ACT_ALLOW', %s}]}",
+			       rows[i].asked) > 0);
+		CHECK(native(text, SYS_dup, 0, 0) == (rows[i].applies ? ALLOW : REFUSE(EPERM)));
+	}
 }
 
 static void test_flags(void)
@@ -217,6 +274,7 @@ static const struct check_test tests[] = {
 	{"several conditions, several rules", test_together},
 	{"ABIs that are not listed are killed", test_abis},
 	{"i386's multiplexers are no way around", test_multiplexed},
+	{"rules for some capabilities, kernels, hosts", test_asked},
 	{"flags", test_flags},
 	{"the text that is kept", test_canonical},
 };
