@@ -102,39 +102,18 @@ enum { NEAR_MAX = 3 };
 
 struct near {
 	const char *wanted;
-	size_t best, count;
+	unsigned best;
+	size_t count;
 	char names[NEAR_MAX][SECCOMP_NAME_LEN];
 };
 
-/* The bytes to insert, delete or change, one row of the table at a time. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[SECCOMP_NAME_LEN + 1], n = strlen(b);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t corner = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 1; j <= n; j++) {
-			size_t other = row[j] < row[j - 1] ? row[j] : row[j - 1];
-			size_t change = corner + (a[i] != b[j - 1]);
-
-			corner = row[j];
-			row[j] = change < other + 1 ? change : other + 1;
-		}
-	}
-	return row[n];
-}
-
 static void near_try(struct near *n, const char *name)
 {
-	size_t d;
+	unsigned d;
 
 	if (!name || strlen(name) >= SECCOMP_NAME_LEN)
 		return;
-	d = distance(n->wanted, name);
+	d = ctn_distance(n->wanted, name);
 	if (d > n->best)
 		return;
 	if (d < n->best)
@@ -150,7 +129,7 @@ static void near_try(struct near *n, const char *name)
 
 void seccomp_near(const char *name, char *ret, size_t size)
 {
-	struct near n = {.wanted = name, .best = 1 + strlen(name) / 3};
+	struct near n = {.wanted = name, .best = 1 + (unsigned)strlen(name) / 3};
 	size_t len = 0;
 
 	*ret = '\0';
