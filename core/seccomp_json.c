@@ -332,8 +332,12 @@ static int read_rule(const struct json_at *at, void *arg, struct ctn_err *err)
 {
 	struct entry e = {.to = arg};
 	struct asked in = {.caps = 0}, ex = {.caps = 0};
+	const char *said = NULL;
+	struct json_at comment;
 	int r = json_want_object(at, err);
 
+	if (r == 0 && get(at, "comment", &comment))
+		r = json_want_string(&comment, &said, err);
 	if (r == 0)
 		r = read_action(at, "action", "errnoRet", &e.action, err);
 	if (r == 0)

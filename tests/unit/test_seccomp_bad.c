@@ -59,6 +59,7 @@ static const struct {
 	{CALL("'errnoRet': 5"), EINVAL, "syscalls[1].errnoRet", "takes no errno"},
 	{RULE("'names': ['read'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 70000"), EINVAL, "syscalls[1].errnoRet", "4095"},
 	{RULE("'names': ['read'], 'action': 'SCMP_ACT_TRACE', 'errnoRet': 70000"), EINVAL, "syscalls[1].errnoRet", "65535"},
+	{CALL("'comment': ['x']"), EINVAL, "syscalls[1].comment", "string"},
 	{CALL("'arg': []"), EINVAL, "syscalls[1].arg", "no such key"},
 	{CALL("'args': {}"), EINVAL, "syscalls[1].args", "array"},
 	{CALL("'args': [7]"), EINVAL, "syscalls[1].args[0]", "object"},
