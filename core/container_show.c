@@ -112,15 +112,17 @@ static int print_difference(const struct spec_field *f, const struct container_v
 			    struct ctn_err *err)
 {
 	ctn_autofree char *now = NULL, *next = NULL;
-	bool env = strcmp(f->name, "env") == 0;
+	bool env = strcmp(f->name, "env") == 0, whole = false;
 	int r = spec_field_text(v->running, f, &now, err);
 
 	if (r == 0)
 		r = spec_field_text(v->spec, f, &next, err);
+	if (r == 0 && strcmp(f->name, "seccomp") == 0)
+		whole = strcmp(now, next) != 0; /* a delta that goes has no line of its own */
 	for (const char *p = next; r == 0 && *p; p += strcspn(p, "\n") + 1) {
 		size_t len = strcspn(p, "\n");
 
-		if (!has_line(now, p, len, false))
+		if (whole || !has_line(now, p, len, false))
 			fprintf(out, "%s %.*s\n", f->name, (int)len, p);
 	}
 	for (const char *p = now; r == 0 && f->list && *p; p += strcspn(p, "\n") + 1) {
@@ -156,9 +158,9 @@ int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err)
 
 	container_view_get(c, &v);
 	spec = v.running ?: v.spec;
-	r = seccomp_profile_get(spec->seccomp, spec->caps, &profile, err);
+	r = seccomp_profile_get(spec->seccomp, &spec->seccomp_deltas, spec->caps, &profile, err);
 	if (r == 0)
-		seccomp_print(out, profile);
+		seccomp_print(out, profile, spec->seccomp, &spec->seccomp_deltas);
 	seccomp_profile_put(profile);
 	container_view_put(&v);
 	return r;

@@ -76,15 +76,23 @@ static uint64_t new_namespaces(const struct spec *spec, uint64_t joins)
 	return flags & ~joins;
 }
 
-static int compile_filter(const struct spec *spec, struct seccomp_program *ret, struct ctn_err *err)
+/* Compiled when it was written, so that this is a look-up. */
+static int pack_filter(struct packer *p, struct wire_start *m, const struct spec *spec,
+		       struct ctn_err *err)
 {
 	struct seccomp_profile *profile = NULL;
-	int r = seccomp_profile_get(spec->seccomp, spec->caps, &profile, err);
+	struct seccomp_program filter;
+	int r = seccomp_profile_get(spec->seccomp, &spec->seccomp_deltas, spec->caps, &profile,
+				    err);
 
-	if (r == 0)
-		r = seccomp_compile(profile, ret, err);
+	if (r < 0)
+		return r;
+	filter = seccomp_program(profile);
+	m->filter_off = pack_array(p, filter.filter, sizeof(*filter.filter), filter.len).off;
+	m->filter_len = (uint32_t)filter.len;
+	m->filter_flags = filter.flags;
 	seccomp_profile_put(profile);
-	return r;
+	return 0;
 }
 
 static void pack_paths(struct packer *p, struct wire_start *m, const struct container *c,
@@ -286,15 +294,12 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 {
 	struct wire_start m = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .umask = 022};
 	const char *domainname = spec->oci ? spec->oci->domainname : NULL;
-	struct seccomp_program filter = {0};
 	struct users_ids ids = {0};
 	struct strlist env = {0};
 	int r = check_oci(spec, err);
 
 	if (r == 0)
 		r = container_user(c, spec, &ids, err);
-	if (r == 0)
-		r = compile_filter(spec, &filter, err);
 	if (r == 0)
 		r = spec_env(spec, ids.home, &env, err);
 	if (r < 0)
@@ -314,8 +319,8 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	r = fill_ids(p, &m, c, spec, &ids, err);
 	if (spec->oci)
 		fill_oci(&m, spec->oci);
-	m.filter_off = pack_array(p, filter.filter, sizeof(*filter.filter), filter.len).off;
-	m.filter_len = (uint32_t)filter.len;
+	if (r == 0)
+		r = pack_filter(p, &m, spec, err);
 	m.argv = pack_list(p, (const char *const *)spec->cmd.items);
 	m.envp = pack_list(p, (const char *const *)env.items);
 	m.cwd = pack_string(p, spec->cwd);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The profile "default": a list of what is allowed; the rest is refused with EPERM. In effect it is
- * docker's, for x86_64 and its 32-bit sibling, but for the refusals in seccomp_refusals[], which
- * is the whole list of differences together with the x32 ABI (docker lets it in, we do not).
+ * docker's, for x86_64 and its 32-bit sibling, but for the rows marked "tighter", which are the
+ * whole list of differences together with the x32 ABI (docker lets it in, we do not).
  */
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <linux/version.h>
 #include <stdbool.h>
 #include <string.h>
@@ -44,7 +45,7 @@ static const char *const always[] = {
 	"getresuid32", "getrlimit", "getrusage", "getsid", "getsockname", "getsockopt", "gettid",
 	"gettimeofday", "getuid", "getuid32", "getxattr", "getxattrat", "inotify_add_watch",
 	"inotify_init", "inotify_init1", "inotify_rm_watch", "io_cancel", "io_destroy",
-	"io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_setup", "io_submit", "ioctl",
+	"io_getevents", "io_pgetevents", "io_pgetevents_time64", "io_setup", "io_submit",
 	"ioprio_get", "ioprio_set", "ipc", "kill", "landlock_add_rule", "landlock_create_ruleset",
 	"landlock_restrict_self", "lchown", "lchown32", "lgetxattr", "link", "linkat", "listen",
 	"listmount", "listxattr", "listxattrat", "llistxattr", "lremovexattr", "lseek", "lsetxattr",
@@ -108,37 +109,78 @@ static const char *const with_sys_module[] = {
 };
 /* clang-format on */
 
-/* AF_ALG (38) and AF_VSOCK (40) reach kernel code of little use to a container and a long record of
- * faults: the first the crypto API, the second the hypervisor. */
-static const struct seccomp_when socket_below_alg = {0, SCMP_CMP_LT, AF_ALG, 0,
-						     "arg0 (domain) < 38 (AF_ALG)"};
-static const struct seccomp_when socket_between = {0, SCMP_CMP_EQ, AF_NFC, 0,
-						   "arg0 (domain) == 39 (AF_NFC)"};
-static const struct seccomp_when socket_above_vsock = {0, SCMP_CMP_GT, AF_VSOCK, 0,
-						       "arg0 (domain) > 40 (AF_VSOCK)"};
+#define LOWER_HALF UINT64_C(0xffffffff)
+
+/*
+ * Tighter. The kernel takes these arguments as 32-bit numbers, so that their upper halves do not
+ * count; docker's file looks at them. AF_ALG and AF_VSOCK reach kernel code of little use to a
+ * container and a long record of faults: the first the crypto API, the second the hypervisor.
+ */
+static const struct seccomp_when not_alg_vsock = {
+	.conds = {{0, SECCOMP_MASKED_NE, LOWER_HALF, AF_ALG},
+		  {0, SECCOMP_MASKED_NE, LOWER_HALF, AF_VSOCK}},
+	.count = 2,
+	.text = "(int)arg0 (domain) is neither 38 (AF_ALG) nor 40 (AF_VSOCK)",
+};
+
+/* Tighter. The first types into a terminal, the second pastes into a console. */
+static const struct seccomp_when not_typing = {
+	.conds = {{1, SECCOMP_MASKED_NE, LOWER_HALF, TIOCSTI},
+		  {1, SECCOMP_MASKED_NE, LOWER_HALF, TIOCLINUX}},
+	.count = 2,
+	.text = "(int)arg1 is neither 0x5412 (TIOCSTI) nor 0x541c (TIOCLINUX)",
+};
+
+#define EQUAL(value, says)                                                      \
+	{                                                                       \
+		.conds = {{0, SCMP_CMP_EQ, value, 0}}, .count = 1, .text = says \
+	}
 
 /* The other personalities switch off protections, such as address space randomisation. */
-static const struct seccomp_when linux_64 = {0, SCMP_CMP_EQ, 0x0, 0, "arg0 == 0x0 (PER_LINUX)"};
-static const struct seccomp_when linux_32 = {0, SCMP_CMP_EQ, 0x8, 0, "arg0 == 0x8 (PER_LINUX32)"};
-static const struct seccomp_when uname26_64 = {0, SCMP_CMP_EQ, 0x20000, 0,
-					       "arg0 == 0x20000 (UNAME26)"};
-static const struct seccomp_when uname26_32 = {0, SCMP_CMP_EQ, 0x20008, 0,
-					       "arg0 == 0x20008 (UNAME26, PER_LINUX32)"};
-static const struct seccomp_when ask_only = {0, SCMP_CMP_EQ, 0xffffffff, 0,
-					     "arg0 == 0xffffffff (only asks)"};
+static const struct seccomp_when linux_64 = EQUAL(0x0, "arg0 == 0x0 (PER_LINUX)");
+static const struct seccomp_when linux_32 = EQUAL(0x8, "arg0 == 0x8 (PER_LINUX32)");
+static const struct seccomp_when uname26_64 = EQUAL(0x20000, "arg0 == 0x20000 (UNAME26)");
+static const struct seccomp_when uname26_32 = EQUAL(0x20008,
+						    "arg0 == 0x20008 (UNAME26, PER_LINUX32)");
+static const struct seccomp_when ask_only = EQUAL(0xffffffff, "arg0 == 0xffffffff (only asks)");
 
 /* CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. */
-static const struct seccomp_when no_namespace = {0, SCMP_CMP_MASKED_EQ, 0x7e020000, 0,
-						 "arg0 & 0x7e020000 == 0 (no new namespace)"};
+static const struct seccomp_when no_namespace = {
+	.conds = {{0, SCMP_CMP_MASKED_EQ, 0x7e020000, 0}},
+	.count = 1,
+	.text = "arg0 & 0x7e020000 == 0 (no new namespace)",
+};
 
-const struct seccomp_row seccomp_rows[] = {
+/**
+ * struct seccomp_row - what happens to the calls @names (NULL-terminated), on both ABIs.
+ * @needs: in force only if the bounding set has this capability (a mask of one bit); 0: always.
+ * @lacks: in force only if the bounding set lacks this capability; 0: always.
+ * @kernel: in force only from this version on, as KERNEL_VERSION(); 0: always.
+ * @when: the argument decides; NULL: whatever the arguments are.
+ * @refuse: 0 allows; otherwise the errno instead of the default action's EPERM.
+ */
+struct seccomp_row {
+	const char *const *names;
+	uint64_t needs, lacks;
+	uint32_t kernel;
+	const struct seccomp_when *when;
+	int refuse;
+};
+
+static const struct seccomp_row seccomp_rows[] = {
 	{.names = always},
 	/* Before 4.8 a traced program could slip past its filter. */
 	{.names = NAMES("process_vm_readv", "process_vm_writev", "ptrace"),
 	 .kernel = KERNEL_VERSION(4, 8, 0)},
-	{.names = NAMES("socket"), .when = &socket_below_alg},
-	{.names = NAMES("socket"), .when = &socket_between},
-	{.names = NAMES("socket"), .when = &socket_above_vsock},
+	{.names = NAMES("socket"), .when = &not_alg_vsock},
+	/*
+	 * Tighter. socketcall(2) passes its arguments in memory, so a filter that allows it allows
+	 * every domain. Since Linux 4.3 i386 has each of the socket calls under a number of its
+	 * own. The other multiplexer, ipc(2), reaches nothing that is not allowed directly, and
+	 * stays.
+	 */
+	{.names = NAMES("socketcall"), .refuse = ENOSYS},
+	{.names = NAMES("ioctl"), .when = &not_typing},
 	{.names = NAMES("personality"), .when = &linux_64},
 	{.names = NAMES("personality"), .when = &linux_32},
 	{.names = NAMES("personality"), .when = &uname26_64},
@@ -165,62 +207,7 @@ const struct seccomp_row seccomp_rows[] = {
 };
 const size_t seccomp_row_count = CTN_COUNT(seccomp_rows);
 
-_Static_assert(CTN_COUNT(seccomp_rows) <= 64, "a profile is a 64-bit mask of rows");
-
-/*
- * Where docker's profile has a hole. These come before the rows, in front of what libseccomp
- * compiles: it can compare the lower half of an argument only for equality, and cannot refuse one
- * argument of a call that is otherwise allowed. The kernel takes these arguments as 32-bit numbers.
- *
- * socketcall(2) passes its arguments in memory, so a filter that allows it allows every domain.
- * docker lists it, and libseccomp allows it on i386 of itself wherever socket(2) is allowed. Since
- * Linux 4.3 i386 has each of the socket calls under a number of its own, for which the rows hold.
- * The other multiplexer, ipc(2), reaches nothing that is not allowed directly, and stays.
- */
-const struct seccomp_refusal seccomp_refusals[] = {
-	{"socket", {41, 359}, 0, AF_ALG, EPERM, "if (int)arg0 (domain) == 38 (AF_ALG)"},
-	{"socket", {41, 359}, 0, AF_VSOCK, EPERM, "if (int)arg0 (domain) == 40 (AF_VSOCK)"},
-	{"socketcall",
-	 {SECCOMP_NO_CALL, 102},
-	 SECCOMP_ANY_ARG,
-	 0,
-	 ENOSYS,
-	 "on i386 (its arguments lie in memory, where no filter looks)"},
-	{"ioctl",
-	 {16, 54},
-	 1,
-	 TIOCSTI,
-	 EPERM,
-	 "if (int)arg1 == 0x5412 (TIOCSTI, types into a terminal)"},
-	{"ioctl",
-	 {16, 54},
-	 1,
-	 TIOCLINUX,
-	 EPERM,
-	 "if (int)arg1 == 0x541c (TIOCLINUX, pastes into a console)"},
-};
-const size_t seccomp_refusal_count = CTN_COUNT(seccomp_refusals);
-
-const struct seccomp_young seccomp_youngs[] = {
-	{"uretprobe", {335, SECCOMP_NO_CALL}},
-	{"cachestat", {451, 451}},
-	{"fchmodat2", {452, 452}},
-	{"map_shadow_stack", {453, 453}},
-	{"futex_wake", {454, 454}},
-	{"futex_wait", {455, 455}},
-	{"futex_requeue", {456, 456}},
-	{"statmount", {457, 457}},
-	{"listmount", {458, 458}},
-	{"lsm_get_self_attr", {459, 459}},
-	{"lsm_set_self_attr", {460, 460}},
-	{"lsm_list_modules", {461, 461}},
-	{"mseal", {462, 462}},
-	{"setxattrat", {463, 463}},
-	{"getxattrat", {464, 464}},
-	{"listxattrat", {465, 465}},
-	{"removexattrat", {466, 466}},
-};
-const size_t seccomp_young_count = CTN_COUNT(seccomp_youngs);
+_Static_assert(CTN_COUNT(seccomp_rows) <= 64, "the rows in force are a 64-bit mask");
 
 static bool row_in_force(const struct seccomp_row *row, uint64_t caps, uint32_t kernel)
 {
@@ -271,4 +258,32 @@ uint64_t seccomp_default_rows(uint64_t caps, uint32_t kernel)
 			rows &= ~(UINT64_C(1) << i);
 	}
 	return rows;
+}
+
+int seccomp_default_add(struct seccomp_profile *p, uint64_t rows, struct ctn_err *err)
+{
+	p->builtin = true;
+	p->rows = rows;
+	p->abis = 1 << SECCOMP_X86_64 | 1 << SECCOMP_I386;
+	p->fallback = SECCOMP_RET_ERRNO | EPERM;
+	p->foreign = SECCOMP_RET_ERRNO | ENOSYS; /* x32, as on a kernel without it */
+	for (size_t i = 0; i < seccomp_row_count; i++) {
+		const struct seccomp_row *row = &seccomp_rows[i];
+		uint32_t action = row->refuse ? SECCOMP_RET_ERRNO | (uint32_t)row->refuse
+					      : SECCOMP_RET_ALLOW;
+
+		for (const char *const *name = row->names; *name && (rows >> i & 1); name++) {
+			int r = seccomp_add(p, *name, action, row->when, row->needs, err);
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+const char *const *seccomp_default_row(size_t i, uint64_t *ret_cap)
+{
+	*ret_cap = seccomp_rows[i].needs;
+	return seccomp_rows[i].needs ? seccomp_rows[i].names : NULL;
 }

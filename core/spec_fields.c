@@ -9,7 +9,6 @@
 #include "caps.h"
 #include "cleanup.h"
 #include "io.h"
-#include "seccomp.h"
 #include "spec_private.h"
 #include "users.h"
 
@@ -243,37 +242,6 @@ static int store_caps(struct spec *s, const struct spec_field *f, const char *te
 	return r < 0 ? r : spec_each_line(s, text, caps_line, err);
 }
 
-/* --- seccomp --- */
-
-static void show_seccomp(const struct spec *s, const struct spec_field *f, FILE *out)
-{
-	(void)f;
-	fprintf(out, "%s\n", s->seccomp);
-}
-
-static int seccomp_line(struct spec *s, char *line, struct ctn_err *err)
-{
-	struct seccomp_profile *profile = NULL;
-	ctn_autofree char *copy = NULL;
-	int r = spec_one_value(line, &copy, err);
-
-	if (r == 0)
-		r = seccomp_profile_get(copy, s->caps, &profile, err);
-	seccomp_profile_put(profile);
-	if (r < 0)
-		return r;
-	set_text(&s->seccomp, &copy);
-	return 0;
-}
-
-static int store_seccomp(struct spec *s, const struct spec_field *f, const char *text,
-			 enum spec_write how, struct ctn_err *err)
-{
-	(void)f;
-	(void)how;
-	return spec_each_line(s, text, seccomp_line, err);
-}
-
 /* --- namespaces --- */
 
 static int set_ns(struct spec *s, enum ns_kind kind, const char *setting, struct ctn_err *err)
@@ -387,7 +355,7 @@ const struct spec_field spec_fields[] = {
 	{"oom_score_adj", SPEC_LIVE,    false, false, show_oom,       store_oom,      0},
 	{"tty",           SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_TTY},
 	{"caps",          SPEC_NEXT,    true,  true,  show_caps,      store_caps,     0},
-	{"seccomp",       SPEC_NEXT,    true,  true,  show_seccomp,   store_seccomp,  0},
+	{"seccomp",       SPEC_NEXT,    true,  true,  spec_seccomp_show, spec_seccomp_store, 0},
 	{"no_new_privs",  SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_NNP},
 	{"init",          SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_INIT},
 	{"ns/cgroup",     SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_CGROUP},

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "spec_json.h"
 #include "spec_json_private.h"
+#include "spec_private.h"
 
 /* --- keys with a shape of their own --- */
 
@@ -100,9 +101,7 @@ static int read_env(struct spec_reading *r, const struct json_at *at)
 
 static int store_profile(struct spec_reading *r, const struct json_at *at)
 {
-	return spec_json_store(r, at, spec_field_find("seccomp"),
-			       json_object_to_json_string_ext(at->value, JSON_C_TO_STRING_PLAIN),
-			       SPEC_REPLACE);
+	return spec_seccomp_import(r->spec, at, true, r->err);
 }
 
 static int read_seccomp(struct spec_reading *r, const struct json_at *at)

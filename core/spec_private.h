@@ -3,6 +3,7 @@
 #ifndef CTNFS_CORE_SPEC_PRIVATE_H
 #define CTNFS_CORE_SPEC_PRIVATE_H
 
+#include "json_doc.h"
 #include "spec.h"
 
 /** spec_each_line() - call @fn with a private copy of each line of @text, blanks in front of it
@@ -32,5 +33,13 @@ int spec_list_store(struct spec *s, const struct spec_field *f, const char *text
 void spec_rootfs_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_rootfs_store(struct spec *s, const struct spec_field *f, const char *text,
 		      enum spec_write how, struct ctn_err *err);
+
+void spec_seccomp_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_seccomp_store(struct spec *s, const struct spec_field *f, const char *text,
+		       enum spec_write how, struct ctn_err *err);
+
+/** spec_seccomp_import() - give a private spec a JSON profile from a document of any form, without
+ * deltas; its caps are to be there already. @strict: as of seccomp_check(). */
+int spec_seccomp_import(struct spec *s, const struct json_at *at, bool strict, struct ctn_err *err);
 
 #endif

@@ -121,7 +121,8 @@ struct wire_offset {
  * @host_gid: the same on the host.
  * @caps:      the bounding set. @cap_sets: effective, permitted, inheritable, ambient.
  * @log_max:   bytes of output to keep.
- * @filter_off, @filter_len: the seccomp program, in instructions; 0: none.
+ * @filter_off, @filter_len: the seccomp program, in instructions; 0: none. @filter_flags: to load
+ * it with, SECCOMP_FILTER_FLAG_….
  * @adopt_pid, @adopt_start, @adopt_started: with WIRE_ADOPT, as in struct wire_status.
  * @rlimits, @mounts, @nodes: of the structures above. @sysctls: path below /proc/sys and value,
  * alternating. @removed: default mounts that are not to be made.
@@ -143,7 +144,8 @@ struct wire_start {
 	uint32_t n_groups, n_attach;
 	uint32_t groups[WIRE_GROUPS_MAX];
 	uint32_t filter_off, filter_len;
-	int32_t adopt_pid, pad;
+	int32_t adopt_pid;
+	uint32_t filter_flags;
 	uint64_t adopt_start, adopt_started;
 	struct wire_list argv, envp;
 	struct wire_list cwd, hostname;

@@ -61,7 +61,7 @@ static const struct node nodes[] = {
 	FIELD(  "tty",                                "next",                                 "1: its standard streams are a terminal of its own"),
 	LIST(   "caps",         show_field,           "next",                                 "capabilities it can ever have: names, a hex mask, all, none, default; +name and -name amend"),
 	RO(     "caps.sets",    0,                               show_caps_sets,              "the five sets of its first process, from the kernel"),
-	LIST(   "seccomp",      show_seccomp,         "next",                                 "system call filter: default or none; the rules in force follow as comments"),
+	RW(     "seccomp",      N_MULTI | N_JSON | N_CONFIG, "next", show_seccomp, NULL, "seccomp", "system call filter: default, none or a JSON profile; +call and -call amend; the rules in force follow as comments"),
 	FIELD(  "no_new_privs",                       "next",                                 "1: set-user-id programs gain nothing inside"),
 	FIELD(  "init",                               "next",                                 "1: its pid 1 is a small init that reaps orphans and passes signals on"),
 

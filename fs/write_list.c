@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../core/cleanup.h"
+#include "../core/json_doc.h"
 #include "write.h"
 
 enum {
@@ -72,12 +73,39 @@ static int changed_by_others(const struct node_ref *ref, const struct write_list
 	return r == 0 && ours && theirs ? strcmp(ours, theirs) != 0 : r;
 }
 
-/* The bytes of complete lines in the first @len. */
-static size_t complete_part(const char *text, size_t len)
+/* The bytes of complete entries in the first @len: of lines with their newline, and of documents.
+ * -errno for what can become no document. */
+static ssize_t complete_part(const struct node *node, const char *text, size_t len,
+			     struct ctn_err *err)
 {
-	const char *last = len ? memrchr(text, '\n', len) : NULL;
+	size_t done = 0;
 
-	return last ? (size_t)(last + 1 - text) : 0;
+	while (done < len) {
+		size_t at = done;
+		const char *end;
+		ssize_t n = 0;
+
+		while (at < len && isblank((unsigned char)text[at]))
+			at++;
+		if (node->flags & N_JSON && at < len && text[at] == '{') {
+			n = json_doc_end(text + at, len - at, err);
+			if (n <= 0)
+				return n < 0 ? n : (ssize_t)done;
+			done = at + (size_t)n;
+			continue;
+		}
+		end = memchr(text + at, '\n', len - at);
+		if (!end)
+			break;
+		done = (size_t)(end + 1 - text);
+	}
+	return (ssize_t)done;
+}
+
+/* What makes no sense until it goes on may be so long. */
+static size_t held_max(const struct node *node)
+{
+	return node->flags & N_JSON ? SPEC_TEXT_MAX : HELD_MAX;
 }
 
 /* Whether it says anything: a line that is neither blank nor a comment. */
@@ -100,9 +128,10 @@ static bool has_entry(const char *text, size_t len)
 }
 
 /* Start again from @now, with the line that was begun only. */
-static void rebase(struct write_list *l, struct spec *now)
+static void rebase(const struct node *node, struct write_list *l, struct spec *now)
 {
-	size_t done = complete_part(l->text, l->len);
+	ssize_t complete = complete_part(node, l->text, l->len, NULL);
+	size_t done = complete > 0 ? (size_t)complete : 0;
 
 	spec_set(&l->base, now);
 	spec_set(&l->left, now);
@@ -123,7 +152,7 @@ static int begin(const struct node_ref *ref, struct write_list *l, struct ctn_er
 	if (l->base)
 		r = changed_by_others(ref, l, now, err);
 	if (r == 1)
-		rebase(l, now); /* what another wrote is not undone */
+		rebase(ref->node, l, now); /* what another wrote is not undone */
 	spec_put(now);
 	return r < 0 ? r : 0;
 }
@@ -149,11 +178,14 @@ static int apply(const struct node_ref *ref, struct write_list *l, size_t len, s
 static int apply_or_hold(const struct node_ref *ref, struct write_list *l, size_t len,
 			 struct ctn_err *err)
 {
-	size_t done = complete_part(l->text, len);
 	struct ctn_err why = {0};
-	int r = apply(ref, l, len, &why);
+	ssize_t complete = complete_part(ref->node, l->text, len, err);
+	size_t done = (size_t)complete;
+	int r = complete < 0 ? (int)complete : apply(ref, l, len, &why);
 
-	if (r == -EINVAL && done < len && len - done < HELD_MAX) {
+	if (complete < 0)
+		return ctn_fail_context(err, "%s", ref->node->path);
+	if (r == -EINVAL && done < len && len - done < held_max(ref->node)) {
 		/* Its beginning may have made sense, and been applied, before it was continued. */
 		r = l->applied == done ? 0 : apply(ref, l, done, err);
 		if (r == 0)
@@ -204,10 +236,13 @@ int list_write(const struct node_ref *ref, struct write_list *l, const char *buf
 		r = append(ref, l, buf, size, err);
 	if (r == 0)
 		r = apply_or_hold(ref, l, l->len + size, err);
-	if (r == 0)
+	if (r == 0) {
 		l->len += size;
-	else
+	} else {
+		if (ref->node->flags & N_JSON)
+			l->len = l->applied; /* the document's beginning went with its end */
 		restore(ref, l);
+	}
 	list_unlock(ref->c);
 	return r;
 }

@@ -61,7 +61,7 @@ static int filter_load(const struct stage *s, struct ctn_err *err)
 
 	if (prog.len == 0)
 		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s->plan->msg->filter_flags, &prog) < 0)
 		return ctn_fail_errno(err, "load the seccomp filter");
 	return 0;
 }

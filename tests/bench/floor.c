@@ -143,8 +143,8 @@ static void life_lead(struct floor *f, bool first)
 
 static void prepare(struct floor *f, const char *dir)
 {
-	struct seccomp_program program = {0};
-	struct seccomp_profile *profile = NULL;
+	struct seccomp_profile *profile = NULL; /* its program is used to the end */
+	struct seccomp_program program;
 	struct ctn_err err = {0};
 	char *skeleton = NULL;
 
@@ -156,12 +156,11 @@ static void prepare(struct floor *f, const char *dir)
 	BENCH_TRY("mount namespace", mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL));
 	if (rootfs_skeleton_open(f->dirfd, (const char *const[]){f->dir, NULL}, &skeleton, &err) <
 		    0 ||
-	    seccomp_profile_get("default", CAPS_DEFAULT, &profile, &err) < 0 ||
-	    seccomp_compile(profile, &program, &err) < 0) {
+	    seccomp_profile_get("default", NULL, CAPS_DEFAULT, &profile, &err) < 0) {
 		fprintf(stderr, "floor: %s\n", err.text);
 		exit(1);
 	}
-	seccomp_profile_put(profile);
+	program = seccomp_program(profile);
 	snprintf(f->lower, sizeof(f->lower), "%s/%s", f->dir, skeleton);
 	free(skeleton);
 	f->filter.len = (unsigned short)program.len;

@@ -36,9 +36,9 @@ static struct seccomp_program compile(const char *name, uint64_t caps)
 	struct seccomp_profile *profile = NULL;
 	struct seccomp_program program = {0};
 
-	CHECK(seccomp_profile_get(name, caps, &profile, NULL) == 0);
-	CHECK(profile && seccomp_compile(profile, &program, NULL) == 0);
-	seccomp_profile_put(profile);
+	CHECK(seccomp_profile_get(name, NULL, caps, &profile, NULL) == 0);
+	program = seccomp_program(profile);
+	seccomp_profile_put(profile); /* it is among those that were asked for last */
 	return program;
 }
 
@@ -46,9 +46,11 @@ static void test_names(void)
 {
 	struct seccomp_profile *profile = NULL;
 
-	CHECK_ERR(seccomp_profile_get("dfault", 0, &profile, &check_err), EINVAL, "'default'");
-	CHECK_ERR(seccomp_profile_get("", 0, &profile, &check_err), EINVAL, "'none'");
-	CHECK_ERR(seccomp_profile_get("Default", 0, &profile, &check_err), EINVAL, "'Default'");
+	CHECK_ERR(seccomp_profile_get("dfault", NULL, 0, &profile, &check_err), EINVAL,
+		  "'default'");
+	CHECK_ERR(seccomp_profile_get("", NULL, 0, &profile, &check_err), EINVAL, "'none'");
+	CHECK_ERR(seccomp_profile_get("Default", NULL, 0, &profile, &check_err), EINVAL,
+		  "'Default'");
 	CHECK(profile == NULL);
 	seccomp_profile_put(NULL);
 }
@@ -110,8 +112,8 @@ static void *compile_in_thread(void *arg)
 	struct seccomp_program program = {0};
 	uint64_t caps = DEFAULT_CAPS | CAP(SYS_TIME) | (*(int *)arg % 2 ? CAP(SYS_BOOT) : 0);
 
-	if (seccomp_profile_get("default", caps, &profile, NULL) == 0)
-		(void)seccomp_compile(profile, &program, NULL);
+	if (seccomp_profile_get("default", NULL, caps, &profile, NULL) == 0)
+		program = seccomp_program(profile);
 	seccomp_profile_put(profile);
 	return (void *)program.filter;
 }
@@ -328,8 +330,8 @@ static char *text_of(const char *name, uint64_t caps)
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	CHECK(seccomp_profile_get(name, caps, &profile, NULL) == 0);
-	seccomp_print(out, profile);
+	CHECK(seccomp_profile_get(name, NULL, caps, &profile, NULL) == 0);
+	seccomp_print(out, profile, name, NULL);
 	fclose(out);
 	seccomp_profile_put(profile);
 	return text;
@@ -342,7 +344,8 @@ static void test_print(void)
 		"\n# allow read\n",
 		"\n# allow clone if arg0 & 0x7e020000 == 0 (no new namespace)\n",
 		"\n# refuse clone3 with ENOSYS\n",
-		"\n# refuse ioctl if (int)arg1 == 0x5412 (TIOCSTI",
+		"\n# allow ioctl if (int)arg1 is neither 0x5412 (TIOCSTI) nor",
+		"\n# refuse socketcall with ENOSYS\n",
 		"\n# allow personality if arg0 == 0x20008 (UNAME26, PER_LINUX32)\n",
 		"\n# allow chroot (it has cap_sys_chroot)\n",
 		"\n# not without cap_sys_boot: reboot\n",

@@ -209,6 +209,53 @@ static void test_seccomp(void)
 	spec_put(s);
 }
 
+static void test_seccomp_deltas(void)
+{
+	struct spec *s = spec_new("db");
+
+	CHECK(put(&s, "seccomp", "+ptrace\n", NULL) == 0);
+	CHECK(add(&s, "seccomp", "-keyctl, +mount\n") == 0);
+	CHECK_STR(text_of(s, "seccomp"), "default\n+ptrace\n-keyctl\n+mount\n");
+	check_echo(s, "seccomp");
+	CHECK(put(&s, "seccomp", "-ptrace", NULL) == 0);
+	CHECK_STR(text_of(s, "seccomp"), "default\n-keyctl\n+mount\n-ptrace\n");
+	CHECK(add(&s, "seccomp", "default\n") == 0);
+	CHECK_STR(text_of(s, "seccomp"), "default\n");
+	CHECK(put(&s, "seccomp", "none\n-mount -umount2\n", NULL) == 0);
+	CHECK_STR(text_of(s, "seccomp"), "none\n-mount\n-umount2\n");
+	check_echo(s, "seccomp");
+	CHECK(put(&s, "seccomp", "+mount\n", NULL) == 0); /* what it took */
+	CHECK_STR(text_of(s, "seccomp"), "none\n-umount2\n");
+	CHECK_ERR(put(&s, "seccomp", "+mount\n", &check_err), EINVAL, "filters nothing");
+	CHECK_ERR(put(&s, "seccomp", "-mouunt\n", &check_err), EINVAL, "did you mean mount");
+	CHECK_ERR(put(&s, "seccomp", "-mount umount\n", &check_err), EINVAL, "neither");
+	CHECK_ERR(put(&s, "seccomp", "strict\n+mount\n", &check_err), EINVAL, "strict");
+	CHECK_STR(text_of(s, "seccomp"), "none\n-umount2\n");
+	spec_put(s);
+}
+
+static void test_seccomp_json(void)
+{
+	struct spec *s = spec_new("db");
+
+	CHECK(put(&s, "seccomp",
+		  "# mine\n\n {\n\"defaultAction\":\n \"SCMP_ACT_LOG\" } \n# and\n+mount\n",
+		  NULL) == 0);
+	CHECK_STR(text_of(s, "seccomp"), "{\"defaultAction\":\"SCMP_ACT_LOG\"}\n+mount\n");
+	check_echo(s, "seccomp");
+	CHECK(put(&s, "seccomp", "{\"defaultAction\":\"SCMP_ACT_TRAP\"}", NULL) == 0);
+	CHECK_STR(text_of(s, "seccomp"), "{\"defaultAction\":\"SCMP_ACT_TRAP\"}\n");
+	CHECK_ERR(put(&s, "seccomp", "{\"defaultAction\":\n\"SCMP\"}", &check_err), EINVAL,
+		  "line 2, column 1");
+	CHECK_ERR(put(&s, "seccomp", "{\"defaultAction\":", &check_err), EINVAL, "complete");
+	CHECK_ERR(put(&s, "seccomp", "{\"defaultAction\":1,}", &check_err), EINVAL, "line 1");
+	CHECK_ERR(put(&s, "seccomp", "{\"defaultAction\":\"SCMP_ACT_LOG\"} x", &check_err), EINVAL,
+		  "'x'");
+	CHECK_ERR(put(&s, "seccomp", "{}\n", &check_err), EINVAL, "defaultAction");
+	CHECK_STR(text_of(s, "seccomp"), "{\"defaultAction\":\"SCMP_ACT_TRAP\"}\n");
+	spec_put(s);
+}
+
 static void test_ns(void)
 {
 	struct spec *s = spec_new("db");
@@ -319,6 +366,8 @@ static const struct check_test tests[] = {
 	{"log.max", test_log_max},
 	{"caps", test_caps},
 	{"seccomp", test_seccomp},
+	{"seccomp: deltas", test_seccomp_deltas},
+	{"seccomp: documents", test_seccomp_json},
 	{"namespaces", test_ns},
 	{"a copy is independent", test_dup},
 	{"copying one field", test_field_copy},

@@ -323,6 +323,11 @@ static const struct {
 	{"{\"caps\": \" \"}", EINVAL, "caps (line 1, column 10): an empty list changes nothing"},
 	{"{\"seccomp\": []}", EINVAL, "seccomp (line 1, column 13): an empty list changes nothing"},
 	{"{\"seccomp\": [\"strict\"]}", EINVAL, "seccomp[0] (line 1, column 14): "},
+	{"{\"seccomp\": {\"defaultAction\": \"x\"}}", EINVAL,
+	 "seccomp.defaultAction (line 1, column 31): 'x'"},
+	{"{\"seccomp\": [{}, \"+ptrace\"]}", EINVAL,
+	 "seccomp[0] (line 1, column 14): defaultAction"},
+	{"{\"seccomp\": [\"none\", \"+ptrace\"]}", EINVAL, "filters nothing"},
 	{"{\"seccomp\": 1}", EINVAL, "seccomp (line 1, column 13): an array of lines"},
 	/* namespaces */
 	{"{\"ns\": []}", EINVAL, "ns (line 1, column 8): an object is expected, not an array"},
