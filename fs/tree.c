@@ -22,7 +22,7 @@
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
 #define KNOB_RO(name, doc)                               ROW("cgroup/" name, S_IFREG | 0400, N_OBS, NULL, show_knob, NULL, name, doc)
 #define KNOB_RW(name, doc)                               RW("cgroup/" name, N_OBS, "live", show_knob, store_knob, name, doc)
-#define NS_FILE(kind)                                    RW("ns/" kind, N_STOPPED | N_CONFIG, "stopped", show_field, store_field, "ns/" kind, "while it does not run: new or host")
+#define NS_FILE(kind)                                    RW("ns/" kind, N_STOPPED | N_CONFIG, "stopped", show_field, store_field, "ns/" kind, "while it does not run: new, host, container:NAME, or a path")
 #define NS_LINK(kind)                                    LINK("ns/" kind, N_RUNNING | N_STATE, show_ns_link, kind, "while it runs: to the kernel's own")
 #define RAW(controller)                                  LINK("cgroup/raw/" controller, N_CONST, show_raw_link, controller, "to its directory in the kernel's cgroup tree")
 
