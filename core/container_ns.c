@@ -88,9 +88,9 @@ static int bind_path(const struct engine *e, struct spec *spec, enum ns_kind kin
 	if (rest)
 		return bind_below(spec, kind, rest, err);
 	/* Looked at again when it starts. */
-	if (ns_open(e->host_mntns, spec_ns_path(spec, kind), kind, &fd, err) < 0)
+	if (ns_open(e->host_mntns, path, kind, &fd, err) < 0)
 		return ctn_fail_context(err, "ns/%s", ns_types[kind].name);
-	return 0;
+	return spec_ns_set_path(spec, kind, path, err);
 }
 
 /* --- names and ids --- */

@@ -82,7 +82,7 @@ static int own_layer(const struct container *c, const struct spec *spec,
 		     const struct launch_joins *joins, struct ctn_err *err)
 {
 	struct launch_ids ids;
-	int r = launch_ids(c, spec, joins, &ids, err);
+	int r = launch_ids_joined(c, spec, joins, &ids, err);
 
 	return r < 0 ? r : launch_layer(c, &ids, err);
 }

@@ -131,32 +131,39 @@ static int map_id(const char *what, const struct spec_maps *maps, uint32_t id, u
 			maps->len ? maps->items[0].inside : 0);
 }
 
-int launch_ids(const struct container *c, const struct spec *spec, const struct launch_joins *joins,
-	       struct launch_ids *ret, struct ctn_err *err)
+int launch_ids_joined(const struct container *c, const struct spec *spec,
+		      const struct launch_joins *joins, struct launch_ids *ret, struct ctn_err *err)
 {
 	static const struct spec_maps host = {.items = {{0, 0, UINT32_MAX}}, .len = 1};
 	const struct spec_maps own = {
 		.items = {{.inside = 0, .outside = c->uid_base, .count = IDS_PER_CONTAINER}},
 		.len = 1,
 	};
-	bool is_host = spec_ns_is_host(spec, NS_USER) || (joins && joins->host & CLONE_NEWUSER);
-	int r = 0;
+	int r;
 
-	if (joins && joins->has_ids) {
+	if (joins->has_ids) {
 		ret->uids = joins->uids;
 		ret->gids = joins->gids;
-	} else if (is_host) {
+	} else if (spec_ns_is_host(spec, NS_USER) || joins->host & CLONE_NEWUSER) {
 		ret->uids = ret->gids = host;
 	} else {
 		ret->uids = spec->oci && spec->oci->uids.len > 0 ? spec->oci->uids : own;
 		ret->gids = spec->oci && spec->oci->gids.len > 0 ? spec->oci->gids : own;
-		r = spec_maps_check("uid map", &ret->uids, err);
-		if (r == 0)
-			r = spec_maps_check("gid map", &ret->gids, err);
 	}
+	r = spec_maps_check("uid map", &ret->uids, err);
+	if (r == 0)
+		r = spec_maps_check("gid map", &ret->gids, err);
 	if (r == 0)
 		r = map_id("uid", &ret->uids, 0, &ret->root_uid, err);
 	return r < 0 ? r : map_id("gid", &ret->gids, 0, &ret->root_gid, err);
+}
+
+int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
+	       struct ctn_err *err)
+{
+	const struct launch_joins none = {.flags = 0};
+
+	return launch_ids_joined(c, spec, &none, ret, err);
 }
 
 static int add_group(struct wire_start *m, uint32_t gid, const struct spec_maps *map,
@@ -196,7 +203,7 @@ static int fill_ids(struct packer *p, struct wire_start *m, const struct contain
 		    const struct users_ids *ids, struct ctn_err *err)
 {
 	struct launch_ids map;
-	int r = launch_ids(c, spec, joins, &map, err);
+	int r = launch_ids_joined(c, spec, joins, &map, err);
 
 	if (r == 0)
 		r = map_id("uid", &map.uids, ids->uid, &m->host_uid, err);

@@ -56,10 +56,14 @@ void launch_joins_close(struct launch_joins *joins);
 /** launch_joins_fds() - the descriptors in the order of the wire, borrowed. Return: how many. */
 size_t launch_joins_fds(const struct launch_joins *joins, int ret[WIRE_JOIN_MAX]);
 
-/** launch_ids() - of @spec. @joins: NULL for a spec that is not being started. -EINVAL where
- * a map is not one, or nobody is root inside. */
-int launch_ids(const struct container *c, const struct spec *spec, const struct launch_joins *joins,
-	       struct launch_ids *ret, struct ctn_err *err);
+/** launch_ids() - of @spec as it is by itself; @ret's maps are filled in any case.
+ * launch_ids_joined() - of one that is being started. -EINVAL where a map is not one, or nobody is
+ * root inside. */
+int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
+	       struct ctn_err *err);
+int launch_ids_joined(const struct container *c, const struct spec *spec,
+		      const struct launch_joins *joins, struct launch_ids *ret,
+		      struct ctn_err *err);
 
 /** launch_layer() - give the container's layer, with all that earlier runs have left in it, to its
  * ids of this run. */

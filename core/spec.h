@@ -226,10 +226,11 @@ bool spec_ns_names_host(const struct spec *spec);
  * when ns/user says itself which. */
 int spec_ns_implied_user(const struct spec *spec);
 
-/** spec_ns_set_container() - in a private spec: "container:" and @name, a name or an id. 0 or
- * -ENOMEM. */
+/** spec_ns_set_container() - in a private spec: "container:" and @name, a name or an id.
+ * spec_ns_set_path() - @path. 0 or -ENOMEM. */
 int spec_ns_set_container(struct spec *spec, enum ns_kind kind, const char *name,
 			  struct ctn_err *err);
+int spec_ns_set_path(struct spec *spec, enum ns_kind kind, const char *path, struct ctn_err *err);
 
 /** spec_cgroup_name() - the name of its control group below the server's: of @oci's cgroups_path
  * with slashes and colons as '-', or "" where it says none and the container's id is the name.

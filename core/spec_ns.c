@@ -58,15 +58,26 @@ int spec_ns_implied_user(const struct spec *s)
 	return -1;
 }
 
-int spec_ns_set_container(struct spec *s, enum ns_kind kind, const char *name, struct ctn_err *err)
+static int set_text(struct spec *s, enum ns_kind kind, const char *before, const char *text,
+		    struct ctn_err *err)
 {
 	char *setting = NULL;
 
-	if (asprintf(&setting, "%s%s", prefix, name) < 0)
+	if (asprintf(&setting, "%s%s", before, text) < 0)
 		return ctn_fail(err, ENOMEM, "ns/%s: no memory", ns_types[kind].name);
 	free(s->ns[kind]);
 	s->ns[kind] = setting;
 	return 0;
+}
+
+int spec_ns_set_container(struct spec *s, enum ns_kind kind, const char *name, struct ctn_err *err)
+{
+	return set_text(s, kind, prefix, name, err);
+}
+
+int spec_ns_set_path(struct spec *s, enum ns_kind kind, const char *path, struct ctn_err *err)
+{
+	return set_text(s, kind, "", path, err);
 }
 
 /* A blank would end it in ns.list. */
@@ -111,16 +122,8 @@ static int check_setting(enum ns_kind kind, const char *setting, struct ctn_err 
 static int set_ns(struct spec *s, enum ns_kind kind, const char *setting, struct ctn_err *err)
 {
 	int r = check_setting(kind, setting, err);
-	char *copy;
 
-	if (r < 0)
-		return r;
-	copy = strdup(setting);
-	if (!copy)
-		return ctn_fail(err, ENOMEM, "ns/%s: no memory", ns_types[kind].name);
-	free(s->ns[kind]);
-	s->ns[kind] = copy;
-	return 0;
+	return r < 0 ? r : set_text(s, kind, "", setting, err);
 }
 
 void spec_ns_show(const struct spec *s, const struct spec_field *f, FILE *out)

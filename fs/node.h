@@ -46,6 +46,8 @@ enum node_flags {
 	N_LOG = 1 << 10,     /* offsets are positions in the log (log.c of fs/) */
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
 	N_OWN = 1 << 12,     /* stands for one entry a process, named by its own pid (@extra) */
+	N_LINKS = 1 << 15,   /* stands for the links that users make here (@extra: which) */
+	N_MANY = N_OWN | N_LINKS,
 };
 
 struct node;
