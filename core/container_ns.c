@@ -137,7 +137,8 @@ int container_ns_bind(struct engine *e, struct spec *spec, const struct spec *be
 		if (before &&
 		    strcmp(spec_ns_setting(spec, kind), spec_ns_setting(before, kind)) == 0)
 			continue;
-		if (spec_ns_path(spec, kind))
+		r = spec_ns_check(kind, spec_ns_setting(spec, kind), &why);
+		if (r == 0 && spec_ns_path(spec, kind))
 			r = bind_path(e, spec, kind, &why);
 		if (r == 0 && spec_ns_container(spec, kind))
 			r = bind_name(e, spec, kind, &why);
@@ -341,6 +342,13 @@ static bool is_foreign(const struct container_view *v, enum ns_kind kind, int us
 	return fd >= 0 && ns_owner(fd, &owner, NULL) == 0 && ns_same(owner, user) == 0;
 }
 
+/* That the clocks are the host's goes without saying. */
+static bool may_be_foreign(const struct spec *spec, enum ns_kind kind)
+{
+	return kind != NS_USER && !spec_ns_is_new(spec, kind) &&
+	       !(kind == NS_TIME && spec_ns_is_host(spec, kind));
+}
+
 void container_print_ns_foreign(struct container *c, FILE *out)
 {
 	ctn_autoclose int user = -1;
@@ -349,18 +357,18 @@ void container_print_ns_foreign(struct container *c, FILE *out)
 	uint64_t inode = 0;
 
 	container_view_get(c, &v);
-	if (v.init && ns_inode(v.init->procfd, NS_USER, &inode, NULL) == 0 &&
-	    inode != container_host_ns(c->engine, NS_USER))
-		user = openat(v.init->procfd, "ns/user", O_RDONLY | O_CLOEXEC);
-	for (int i = 0; user >= 0 && i < NS_COUNT; i++) {
-		const struct spec *spec = v.running ?: v.spec;
-
-		/* That the clocks are the host's goes without saying. */
-		if (i == NS_USER || (i == NS_TIME && spec_ns_is_host(spec, NS_TIME)) ||
-		    spec_ns_is_new(spec, (enum ns_kind)i) || !is_foreign(&v, (enum ns_kind)i, user))
+	for (int i = 0; v.init && i < NS_COUNT; i++) {
+		if (!may_be_foreign(v.running ?: v.spec, (enum ns_kind)i))
 			continue;
-		fprintf(out, "%s%s", between, ns_types[i].name);
-		between = " ";
+		if (user < 0)
+			user = openat(v.init->procfd, "ns/user", O_RDONLY | O_CLOEXEC);
+		if (ns_inode(v.init->procfd, NS_USER, &inode, NULL) < 0 ||
+		    inode == container_host_ns(c->engine, NS_USER))
+			break; /* the host's root has rights everywhere */
+		if (is_foreign(&v, (enum ns_kind)i, user)) {
+			fprintf(out, "%s%s", between, ns_types[i].name);
+			between = " ";
+		}
 	}
 	container_view_put(&v);
 }

@@ -218,6 +218,9 @@ bool spec_ns_is_new(const struct spec *spec, enum ns_kind kind);
 const char *spec_ns_container(const struct spec *spec, enum ns_kind kind);
 const char *spec_ns_path(const struct spec *spec, enum ns_kind kind);
 
+/** spec_ns_check() - whether that can be the setting of ns/<kind>. -EINVAL; -EOPNOTSUPP. */
+int spec_ns_check(enum ns_kind kind, const char *setting, struct ctn_err *err);
+
 /** spec_ns_names_host() - whether it asks for a host name that ns/uts, another's, cannot have. Its
  * own name says nothing. */
 bool spec_ns_names_host(const struct spec *spec);

@@ -96,7 +96,7 @@ static int check_path(const char *kind, const char *path, struct ctn_err *err)
 	return 0;
 }
 
-static int check_setting(enum ns_kind kind, const char *setting, struct ctn_err *err)
+int spec_ns_check(enum ns_kind kind, const char *setting, struct ctn_err *err)
 {
 	const char *name = ns_types[kind].name;
 	bool container = strncmp(setting, prefix, sizeof(prefix) - 1) == 0;
@@ -121,7 +121,7 @@ static int check_setting(enum ns_kind kind, const char *setting, struct ctn_err 
 
 static int set_ns(struct spec *s, enum ns_kind kind, const char *setting, struct ctn_err *err)
 {
-	int r = check_setting(kind, setting, err);
+	int r = spec_ns_check(kind, setting, err);
 
 	return r < 0 ? r : set_text(s, kind, "", setting, err);
 }
