@@ -85,6 +85,7 @@ static void adopt_running_spec(struct container *c)
 		spec = spec_get(c->spec);
 	}
 	c->running = spec;
+	container_ns_note(c->engine, spec);
 	free(c->skeleton);
 	c->skeleton = skeleton;
 }

@@ -118,6 +118,19 @@ int container_restore(struct container *c, const struct spec_field *field, const
 int container_show(struct container *c, const struct spec_field *field, FILE *out,
 		   struct ctn_err *err);
 
+/**
+ * container_spec_bound() - what comes in: names of containers in a private spec's ns/<kind> become
+ * ids, and paths into the mount become those containers, too. Ids stay as they are, also of
+ * containers that are gone. Other paths must be namespaces now.
+ * Return: 0; -ENOENT: no container of that name; -EINVAL: itself, or a path into the mount that is
+ * no such namespace; -ENOMEM; as ns_open(). container_store() and life_run() do it themselves.
+ */
+int container_spec_bound(struct engine *e, struct spec *spec, struct ctn_err *err);
+
+/** container_spec_named() - what goes out: @spec with the names of containers in place of their
+ * ids; a reference to itself where there are none. NULL without memory. */
+struct spec *container_spec_named(struct engine *e, struct spec *spec);
+
 /** container_print_pending() - a `file value` line for each difference between what runs and what
  * would start. */
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err);
@@ -125,6 +138,9 @@ int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 /** container_print_seccomp(), _ns_list(), _ps(): the text of those files. */
 int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err);
 int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err);
+/** container_print_ns_foreign() - the kinds of namespace that it is in, whose owner is no user
+ * namespace of its own, a blank between: capabilities do not reach there. */
+void container_print_ns_foreign(struct container *c, FILE *out);
 int container_print_ps(struct container *c, FILE *out, struct ctn_err *err);
 
 /** container_cgroup() - its cgroup, valid while the caller holds a reference to @c. */

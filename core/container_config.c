@@ -25,11 +25,15 @@ static int check_when(const struct container *c, const struct spec_field *f, str
  */
 static int apply_hostname(struct container *c, const struct spec *spec, struct ctn_err *err)
 {
+	ctn_autofree char *setting = container_ns_setting(c->engine, spec, NS_UTS);
 	struct pidref *init;
 	int r = 0;
 
+	if (spec_ns_names_host(spec))
+		return ctn_fail(err, EINVAL, "hostname: ns/uts is %s, whose host name it has",
+				setting ?: "another's");
 	pthread_mutex_lock(&c->lock);
-	init = pidref_get(c->running && !spec_ns_is_host(c->running, NS_UTS) ? c->init : NULL);
+	init = pidref_get(c->running && spec_ns_is_new(c->running, NS_UTS) ? c->init : NULL);
 	pthread_mutex_unlock(&c->lock);
 	if (init)
 		r = ns_sethostname(init->procfd, spec_hostname(spec), err);
@@ -151,6 +155,8 @@ static int prepare(struct container *c, const struct spec_field *f, const struct
 		r = spec_field_copy(spec, base, f, err);
 	if (r == 0)
 		r = f->store(spec, f, copy, how, err);
+	if (r == 0)
+		r = container_ns_bind(c->engine, spec, c->spec, err);
 	if (r < 0)
 		spec_put(spec);
 	else

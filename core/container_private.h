@@ -88,6 +88,7 @@ enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER };
 
 struct engine {
 	char *state_path, *run_path;
+	char *mountpoint; /* NULL: none */
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct cgroup_root *cgroup;
 	int oom_score_adj; /* of the server at its start: what its children have by themselves */
@@ -96,6 +97,7 @@ struct engine {
 	void (*changed)(void *arg, uint32_t serial);
 	void *changed_arg;
 	struct error_ring errors;
+	bool pid_shared; /* atomic: some container has been in another's pid namespace */
 
 	int epoll_fd, stop_fd;
 	pthread_t thread;
@@ -121,6 +123,7 @@ void registry_publish(struct container *c);
 void registry_drop(
 	struct container *c); /* forget name, serial and ids; the registry's reference goes */
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
+struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
 void registry_free(struct engine *e);
 
 /* container.c */
@@ -143,6 +146,26 @@ int container_user(const struct container *c, const struct spec *spec, struct us
  * (-EACCES: lowering without the right). */
 int container_apply_oom_score_adj(struct container *c, const struct spec *spec,
 				  struct ctn_err *err);
+
+/* container_ns.c */
+/** container_ns_open() - the namespace of that kind that the container with @id is in.
+ * @ret_init: NULL, or gets a reference to its first process. -ENOENT: it is gone; -ESRCH: it does
+ * not run. */
+int container_ns_open(struct engine *e, const char *id, enum ns_kind kind, int *ret,
+		      struct pidref **ret_init, struct ctn_err *err);
+/** container_ns_bind() - container_spec_bound() of what is another setting than in @before. */
+int container_ns_bind(struct engine *e, struct spec *spec, const struct spec *before,
+		      struct ctn_err *err);
+/** container_ns_note() - a container runs with that spec. container_ns_resume() - @init is told to
+ * end: those that share its pid namespace end with it, and it cannot before them. Paused ones must
+ * go on for that (cgroup v1 keeps even SIGKILL from frozen processes). */
+void container_ns_note(struct engine *e, const struct spec *running);
+void container_ns_resume(struct container *c, const struct pidref *init);
+/** container_host_ns() - the inode number of the host's namespace; 0: not known. */
+uint64_t container_host_ns(const struct engine *e, enum ns_kind kind);
+/** container_ns_setting() - as people write it: with a name; of ns/user what follows from the
+ * others. To be freed; NULL without memory. */
+char *container_ns_setting(struct engine *e, const struct spec *spec, enum ns_kind kind);
 
 /* container_log.c */
 /** container_log_keep_start() - from now on nothing before what is the start now. With c->edit

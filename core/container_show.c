@@ -77,6 +77,17 @@ static int show_env(const struct container *c, const struct spec *spec, FILE *ou
 	return 0;
 }
 
+static int show_ns(const struct container *c, const struct spec *spec, const struct spec_field *f,
+		   FILE *out, struct ctn_err *err)
+{
+	ctn_autofree char *setting = container_ns_setting(c->engine, spec, (enum ns_kind)f->arg);
+
+	if (!setting)
+		return ctn_fail(err, ENOMEM, "%s: no memory", f->name);
+	fprintf(out, "%s\n", setting);
+	return 0;
+}
+
 int container_show(struct container *c, const struct spec_field *f, FILE *out, struct ctn_err *err)
 {
 	struct container_view v;
@@ -85,6 +96,8 @@ int container_show(struct container *c, const struct spec_field *f, FILE *out, s
 	container_view_get(c, &v);
 	if (strcmp(f->name, "env") == 0)
 		r = show_env(c, v.running ?: v.spec, out, err);
+	else if (strncmp(f->name, "ns/", 3) == 0)
+		r = show_ns(c, v.running ?: v.spec, f, out, err);
 	else
 		f->show(v.running ?: v.spec, f, out);
 	container_view_put(&v);
@@ -108,15 +121,15 @@ static bool has_line(const char *text, const char *line, size_t len, bool key)
 }
 
 /* A list tells what comes and what goes, a line each; a value what it will be. */
-static int print_difference(const struct spec_field *f, const struct container_view *v, FILE *out,
-			    struct ctn_err *err)
+static int print_difference(const struct spec_field *f, const struct spec *running,
+			    const struct spec *spec, FILE *out, struct ctn_err *err)
 {
 	ctn_autofree char *now = NULL, *next = NULL;
 	bool env = strcmp(f->name, "env") == 0, whole = false;
-	int r = spec_field_text(v->running, f, &now, err);
+	int r = spec_field_text(running, f, &now, err);
 
 	if (r == 0)
-		r = spec_field_text(v->spec, f, &next, err);
+		r = spec_field_text(spec, f, &next, err);
 	if (r == 0 && strcmp(f->name, "seccomp") == 0)
 		whole = strcmp(now, next) != 0; /* a delta that goes has no line of its own */
 	for (const char *p = next; r == 0 && *p; p += strcspn(p, "\n") + 1) {
@@ -137,14 +150,23 @@ static int print_difference(const struct spec_field *f, const struct container_v
 
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 {
+	struct spec *running = NULL, *spec = NULL;
 	struct container_view v;
 	int r = 0;
 
 	container_view_get(c, &v);
-	for (const struct spec_field *f = spec_fields; r == 0 && v.running && f->name; f++) {
-		if (f->when == SPEC_NEXT && strcmp(f->name, "start") != 0)
-			r = print_difference(f, &v, out, err);
+	if (v.running) {
+		running = container_spec_named(c->engine, v.running);
+		spec = container_spec_named(c->engine, v.spec);
+		if (!running || !spec)
+			r = ctn_fail(err, ENOMEM, "pending: no memory");
 	}
+	for (const struct spec_field *f = spec_fields; r == 0 && running && f->name; f++) {
+		if (f->when == SPEC_NEXT && strcmp(f->name, "start") != 0)
+			r = print_difference(f, running, spec, out, err);
+	}
+	spec_put(running);
+	spec_put(spec);
 	container_view_put(&v);
 	return r;
 }

@@ -187,6 +187,7 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
 	e->state_path = strdup(o->state);
 	e->run_path = strdup(o->run);
+	e->mountpoint = o->mountpoint ? strdup(o->mountpoint) : NULL;
 	pthread_rwlock_init(&e->lock, NULL);
 	pthread_mutex_init(&e->errors.lock, NULL);
 	if (!e->state_path || !e->run_path)
@@ -260,6 +261,7 @@ void engine_free(struct engine *e)
 	free(e->skeleton);
 	free(e->state_path);
 	free(e->run_path);
+	free(e->mountpoint);
 	free(e);
 }
 

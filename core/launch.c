@@ -58,8 +58,9 @@ static int spawn_monitor(const struct engine *e, int sock, pid_t *ret, struct ct
 	return r ? ctn_fail(err, r, "start a monitor: %s", strerrordesc_np(r)) : 0;
 }
 
-static int send_start(const struct container *c, int sock, int message, const int *attach,
-		      size_t n_attach, struct ctn_err *err)
+/* @more: the cgroups', then those of the namespaces to join. */
+static int send_start(const struct container *c, int sock, int message, const int *more,
+		      size_t n_more, struct ctn_err *err)
 {
 	const struct wire_msg msg = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_START};
@@ -71,28 +72,23 @@ static int send_start(const struct container *c, int sock, int message, const in
 	};
 	ssize_t n;
 
-	if (n_attach > 0)
-		memcpy(fds + WIRE_FD_FIXED, attach, n_attach * sizeof(int));
-	n = wire_send(sock, &msg, sizeof(msg), fds, WIRE_FD_FIXED + n_attach);
+	if (n_more > 0)
+		memcpy(fds + WIRE_FD_FIXED, more, n_more * sizeof(int));
+	n = wire_send(sock, &msg, sizeof(msg), fds, WIRE_FD_FIXED + n_more);
 	return n < 0 ? ctn_fail(err, (int)-n, "talk to the monitor") : 0;
 }
 
-/* The layer belongs to whoever is root inside. */
-static int own_layer(const struct container *c, const struct spec *spec, struct ctn_err *err)
+static int own_layer(const struct container *c, const struct spec *spec,
+		     const struct launch_joins *joins, struct ctn_err *err)
 {
 	struct launch_ids ids;
-	int r = launch_ids(c, spec, &ids, err);
+	int r = launch_ids_joined(c, spec, joins, &ids, err);
 
-	if (r < 0)
-		return r;
-	if (fchownat(c->dirfd, WIRE_LAYER_NAME, ids.root_uid, ids.root_gid, AT_SYMLINK_NOFOLLOW) <
-	    0)
-		return ctn_fail_errno(err, "give the layer to the container");
-	return 0;
+	return r < 0 ? r : launch_layer(c, &ids, err);
 }
 
-static int launch_with(struct container *c, int sock, int message, const int *attach,
-		       size_t n_attach, const int pair[2], struct ctn_err *err)
+static int launch_with(struct container *c, int sock, int message, const int *more, size_t n_more,
+		       const int pair[2], struct ctn_err *err)
 {
 	struct pidref *monitor = NULL;
 	pid_t pid = 0;
@@ -102,7 +98,7 @@ static int launch_with(struct container *c, int sock, int message, const int *at
 		return r;
 	r = pidref_new(pid, -1, &monitor, err); /* our child, not reaped: the pid is its */
 	if (r == 0)
-		r = send_start(c, sock, message, attach, n_attach, err);
+		r = send_start(c, sock, message, more, n_more, err);
 	if (r < 0) { /* our child: nobody else will wait for it */
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
@@ -120,7 +116,7 @@ static int launch_with(struct container *c, int sock, int message, const int *at
 	return 0;
 }
 
-static int launch_sockets(struct container *c, int message, const int *attach, size_t n_attach,
+static int launch_sockets(struct container *c, int message, const int *more, size_t n_more,
 			  struct ctn_err *err)
 {
 	int pair[2], r;
@@ -129,7 +125,7 @@ static int launch_sockets(struct container *c, int message, const int *attach, s
 		return ctn_fail_errno(err, "make a connection to the monitor");
 	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
 		return ctn_fail_errno(err, "make a connection to the monitor");
-	r = launch_with(c, pair[0], message, attach, n_attach, pair, err);
+	r = launch_with(c, pair[0], message, more, n_more, pair, err);
 	close(pair[1]);
 	if (r < 0 && c->sock != pair[0])
 		close(pair[0]);
@@ -148,36 +144,53 @@ static int check_pids(const struct spec *spec, struct ctn_err *err)
 	return 0;
 }
 
-int launch(struct container *c, struct spec *spec, struct ctn_err *err)
+static int launch_joined(struct container *c, struct spec *spec, const struct launch_joins *joins,
+			 struct ctn_err *err)
 {
-	int attach[CG_CONTROLLERS] = {-1}, into = cgroup_leaf_dirfd(c->cgroup), n = 0;
+	int more[CG_CONTROLLERS + WIRE_JOIN_MAX] = {-1}, into = cgroup_leaf_dirfd(c->cgroup), n = 0;
 	ctn_autoclose int message = -1;
 	struct packer p = {0};
-	int r = check_pids(spec, err);
+	size_t n_joins;
+	int r = own_layer(c, spec, joins, err);
 
-	if (r == 0)
-		r = launch_check(c, spec, err);
-	if (r == 0)
-		r = own_layer(c, spec, err);
 	if (r == 0)
 		r = container_set_devices(c, spec, err);
 	if (r == 0 && into < 0)
-		r = n = cgroup_leaf_attach_fds(c->cgroup, attach, err);
+		r = n = cgroup_leaf_attach_fds(c->cgroup, more, err);
 	if (into >= 0) {
-		attach[0] = into;
+		more[0] = into;
 		n = 1;
 	}
 	if (r >= 0)
-		r = launch_pack(c, spec, (uint32_t)n, into >= 0, 0, &p, err);
+		r = launch_pack(c, spec, (uint32_t)n, into >= 0, joins, &p, err);
 	if (r == 0)
 		r = message_fd(&p, &message, err);
 	if (r == 0)
 		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
-	if (r == 0)
-		r = launch_sockets(c, message, attach, (size_t)n, err);
+	if (r == 0) {
+		n_joins = launch_joins_fds(joins, more + n);
+		r = launch_sockets(c, message, more, (size_t)n + n_joins, err);
+	}
 	for (int i = 0; into < 0 && i < n; i++)
-		close(attach[i]);
+		close(more[i]);
 	free(p.data);
+	return r;
+}
+
+int launch(struct container *c, struct spec *spec, struct ctn_err *err)
+{
+	struct launch_joins joins;
+	int r = check_pids(spec, err);
+
+	if (r < 0)
+		return r;
+	r = launch_check(c, spec, err);
+	if (r < 0)
+		return r;
+	r = launch_joins_open(c, spec, &joins, err);
+	if (r == 0)
+		r = launch_joined(c, spec, &joins, err);
+	launch_joins_close(&joins);
 	return r;
 }
 

@@ -20,7 +20,7 @@ static const char *const host_sys_only[] = {
 
 static bool is_pointless(const struct spec *spec, const char *path)
 {
-	if (spec_ns_is_host(spec, NS_NET))
+	if (!spec_ns_is_new(spec, NS_NET)) /* what it joins may be the host's */
 		return false;
 	for (size_t i = 0; i < CTN_COUNT(host_sys_only); i++) {
 		if (strcmp(host_sys_only[i], path) == 0)

@@ -2,11 +2,13 @@
 #include "launch_pack.h"
 
 #include <errno.h>
+#include <linux/sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "seccomp.h"
+#include "spec_idmap.h"
 #include "users.h"
 
 /* Directories of the host that every container sees, read-only; links among them are in the
@@ -65,7 +67,7 @@ struct wire_list pack_string(struct packer *p, const char *text)
 	return pack_list(p, one);
 }
 
-static uint64_t new_namespaces(const struct spec *spec, uint64_t joins)
+static uint64_t new_namespaces(const struct spec *spec, const struct launch_joins *joins)
 {
 	uint64_t flags = 0;
 
@@ -73,7 +75,7 @@ static uint64_t new_namespaces(const struct spec *spec, uint64_t joins)
 		if (!spec_ns_is_host(spec, (enum ns_kind)i))
 			flags |= ns_types[i].clone_flag;
 	}
-	return flags & ~joins;
+	return flags & ~(joins->flags | joins->host);
 }
 
 /* Compiled when it was written, so that this is a look-up. */
@@ -129,22 +131,16 @@ static struct wire_array pack_map(struct packer *p, const struct spec_maps *maps
 static int map_id(const char *what, const struct spec_maps *maps, uint32_t id, uint32_t *ret,
 		  struct ctn_err *err)
 {
-	for (size_t i = 0; i < maps->len; i++) {
-		uint32_t from = maps->items[i].inside;
-
-		if (id >= from && id - from < maps->items[i].count) {
-			*ret = maps->items[i].outside + (id - from);
-			return 0;
-		}
-	}
+	if (spec_maps_outside(maps, id, ret))
+		return 0;
 	return ctn_fail(err, EINVAL,
 			"user: %s %u is not in the container's id map, which has %u ids from %u on",
 			what, id, maps->len ? maps->items[0].count : 0,
 			maps->len ? maps->items[0].inside : 0);
 }
 
-int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
-	       struct ctn_err *err)
+int launch_ids_joined(const struct container *c, const struct spec *spec,
+		      const struct launch_joins *joins, struct launch_ids *ret, struct ctn_err *err)
 {
 	static const struct spec_maps host = {.items = {{0, 0, UINT32_MAX}}, .len = 1};
 	const struct spec_maps own = {
@@ -153,12 +149,29 @@ int launch_ids(const struct container *c, const struct spec *spec, struct launch
 	};
 	int r;
 
-	ret->uids = spec->oci && spec->oci->uids.len > 0 ? spec->oci->uids : own;
-	ret->gids = spec->oci && spec->oci->gids.len > 0 ? spec->oci->gids : own;
-	if (spec_ns_is_host(spec, NS_USER))
+	if (joins->has_ids) {
+		ret->uids = joins->uids;
+		ret->gids = joins->gids;
+	} else if (spec_ns_is_host(spec, NS_USER) || joins->host & CLONE_NEWUSER) {
 		ret->uids = ret->gids = host;
-	r = map_id("uid", &ret->uids, 0, &ret->root_uid, err);
+	} else {
+		ret->uids = spec->oci && spec->oci->uids.len > 0 ? spec->oci->uids : own;
+		ret->gids = spec->oci && spec->oci->gids.len > 0 ? spec->oci->gids : own;
+	}
+	r = spec_maps_check("uid map", &ret->uids, err);
+	if (r == 0)
+		r = spec_maps_check("gid map", &ret->gids, err);
+	if (r == 0)
+		r = map_id("uid", &ret->uids, 0, &ret->root_uid, err);
 	return r < 0 ? r : map_id("gid", &ret->gids, 0, &ret->root_gid, err);
+}
+
+int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
+	       struct ctn_err *err)
+{
+	const struct launch_joins none = {.flags = 0};
+
+	return launch_ids_joined(c, spec, &none, ret, err);
 }
 
 static int add_group(struct wire_start *m, uint32_t gid, const struct spec_maps *map,
@@ -194,10 +207,11 @@ static int fill_groups(struct wire_start *m, const struct spec *spec, const stru
 }
 
 static int fill_ids(struct packer *p, struct wire_start *m, const struct container *c,
-		    const struct spec *spec, const struct users_ids *ids, struct ctn_err *err)
+		    const struct spec *spec, const struct launch_joins *joins,
+		    const struct users_ids *ids, struct ctn_err *err)
 {
 	struct launch_ids map;
-	int r = launch_ids(c, spec, &map, err);
+	int r = launch_ids_joined(c, spec, joins, &map, err);
 
 	if (r == 0)
 		r = map_id("uid", &map.uids, ids->uid, &m->host_uid, err);
@@ -290,7 +304,7 @@ static uint32_t start_flags(const struct spec *spec, bool into)
 }
 
 int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
-		uint64_t joins, struct packer *p, struct ctn_err *err)
+		const struct launch_joins *joins, struct packer *p, struct ctn_err *err)
 {
 	struct wire_start m = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .umask = 022};
 	const char *domainname = spec->oci ? spec->oci->domainname : NULL;
@@ -307,7 +321,7 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	pack_bytes(p, &m, sizeof(m));
 	m.flags = start_flags(spec, into);
 	m.ns_new = new_namespaces(spec, joins);
-	m.ns_join = joins;
+	m.ns_join = joins->flags;
 	m.caps = spec->caps;
 	m.log_max = spec->log_max;
 	m.n_attach = n_attach;
@@ -316,7 +330,7 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 		m.flags |= WIRE_OOM_ADJ;
 	m.ioprio = -1;
 	m.personality = -1;
-	r = fill_ids(p, &m, c, spec, &ids, err);
+	r = fill_ids(p, &m, c, spec, joins, &ids, err);
 	if (spec->oci)
 		fill_oci(&m, spec->oci);
 	if (r == 0)

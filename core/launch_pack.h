@@ -28,18 +28,55 @@ struct launch_ids {
 	uint32_t root_uid, root_gid;
 };
 
-/** launch_ids() - of @spec. -EINVAL where nobody is root inside. @ret: filled in any case. */
+/**
+ * struct launch_joins - the namespaces of others that a start joins.
+ * @flags: CLONE_NEW… of those whose descriptors are in @fds. @host: of those that have turned out
+ * to be the host's.
+ * @fds:   by kind, -1 where there is none.
+ * @has_ids: @uids and @gids are those of the user namespace that is joined.
+ */
+struct launch_joins {
+	uint64_t flags, host;
+	int fds[NS_COUNT];
+	bool has_ids;
+	struct spec_maps uids, gids;
+};
+
+/**
+ * launch_joins_open() - what @spec's ns/<kind> mean now. A container brings its user namespace
+ * along.
+ * Return: 0; -ENOENT: a container or path that is not there; -ESRCH: a container that does not
+ * run; -EINVAL: not a namespace of that kind, two owners, or a setting that could have no effect;
+ * -EOPNOTSUPP. Close with launch_joins_close(), also after a failure. Thread: any; no lock held.
+ */
+int launch_joins_open(const struct container *c, const struct spec *spec, struct launch_joins *ret,
+		      struct ctn_err *err);
+void launch_joins_close(struct launch_joins *joins);
+
+/** launch_joins_fds() - the descriptors in the order of the wire, borrowed. Return: how many. */
+size_t launch_joins_fds(const struct launch_joins *joins, int ret[WIRE_JOIN_MAX]);
+
+/** launch_ids() - of @spec as it is by itself; @ret's maps are filled in any case.
+ * launch_ids_joined() - of one that is being started. -EINVAL where a map is not one, or nobody is
+ * root inside. */
 int launch_ids(const struct container *c, const struct spec *spec, struct launch_ids *ret,
 	       struct ctn_err *err);
+int launch_ids_joined(const struct container *c, const struct spec *spec,
+		      const struct launch_joins *joins, struct launch_ids *ret,
+		      struct ctn_err *err);
+
+/** launch_layer() - give the container's layer, with all that earlier runs have left in it, to its
+ * ids of this run. */
+int launch_layer(const struct container *c, const struct launch_ids *ids, struct ctn_err *err);
 
 /**
  * launch_pack() - everything that the monitor needs to start @spec, as one message.
  * @n_attach: cgroup descriptors that go with it; @into: the first is for CLONE_INTO_CGROUP.
- * @joins:    CLONE_NEW… flags of the namespaces whose descriptors go with it.
+ * @joins:    the namespaces whose descriptors go with it.
  * Free p->data, also after a failure.
  */
 int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
-		uint64_t joins, struct packer *p, struct ctn_err *err);
+		const struct launch_joins *joins, struct packer *p, struct ctn_err *err);
 
 /** struct host_path - a path to look up in the host's mount namespace. @fd: O_PATH, or -1 and
  * @error, which is EXDEV for one that leads into a mount of ctnfs. */

@@ -279,7 +279,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 
 	pthread_mutex_lock(&c->lock);
 	e.started = c->started;
-	shared = c->running && spec_ns_is_host(c->running, NS_PID);
+	shared = c->running && !spec_ns_is_new(c->running, NS_PID);
 	pthread_mutex_unlock(&c->lock);
 	/* Its own pid namespace takes all of it along; a shared one does not. */
 	if ((shared || unknown) && cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, &err) < 0)

@@ -54,7 +54,7 @@ static enum term term_fate(const struct container *c)
 	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
 	struct procfs_status s;
 
-	if (spec_ns_is_host(c->running, NS_PID) || c->running->init)
+	if (!spec_ns_is_new(c->running, NS_PID) || c->running->init)
 		return TERM_TAKEN;
 	if (procfs_read_status(c->init->procfd, &s, NULL) < 0 || (s.ignored & term))
 		return TERM_LOST;
@@ -119,7 +119,7 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 		      struct ctn_err *err)
 {
 	struct pidref *init = NULL;
-	bool thaw = false, unborn;
+	bool thaw = false, owner = false, unborn;
 	int sig = 0, r;
 
 	pthread_mutex_lock(&c->lock);
@@ -134,6 +134,7 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 		thaw = c->state == CTN_PAUSED;
 		sig = stop_mark(c, secs);
 		init = pidref_get(c->init);
+		owner = spec_ns_is_new(c->running, NS_PID);
 	}
 	r = waiter_queue(c, w, restart ? GOAL_RUNNING : GOAL_STOPPED);
 	pthread_mutex_unlock(&c->lock);
@@ -146,6 +147,8 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 	}
 	if (sig)
 		(void)pidref_kill(init, sig, NULL); /* gone already: its end is on the way */
+	if (owner)
+		container_ns_resume(c, init);
 	if (thaw)
 		(void)cgroup_leaf_freeze(
 			c->cgroup, false,

@@ -37,6 +37,22 @@ int ns_find(const char *name);
 int ns_inode(int procfd, enum ns_kind kind, uint64_t *ret, struct ctn_err *err);
 
 /**
+ * ns_open() - a namespace by its path on the host.
+ * @host_mntns: the host's mount namespace, in which the path is meant.
+ * @path:       absolute: a bind mount such as /run/netns/blue, or /proc/PID/ns/net.
+ * @ret:        a descriptor for setns(2).
+ * Return: 0; -EINVAL: it is no namespace, or one of another kind; -ENOENT, -errno of open.
+ * Thread: any; not with a lock held.
+ */
+int ns_open(int host_mntns, const char *path, enum ns_kind kind, int *ret, struct ctn_err *err);
+
+/** ns_same() - 1 when two descriptors are of the same namespace, 0 when not, -errno. */
+int ns_same(int a, int b);
+
+/** ns_owner() - the user namespace that owns the one of @fd (ioctl_ns(2), Linux 4.9). */
+int ns_owner(int fd, int *ret, struct ctn_err *err);
+
+/**
  * ns_sethostname() - set the host name of another process's UTS namespace.
  * @procfd: a descriptor of its /proc/PID.
  *

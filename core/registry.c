@@ -330,6 +330,20 @@ struct container *container_find_serial(struct engine *e, uint32_t serial)
 	return c;
 }
 
+/* Ids are not in order: this is for references, which are few. */
+struct container *container_find_id(struct engine *e, const char *id)
+{
+	struct container *c = NULL;
+
+	pthread_rwlock_rdlock(&e->lock);
+	for (size_t i = 0; i < e->n && !c; i++) {
+		if (e->by_serial[i]->ready && strcmp(e->by_serial[i]->id, id) == 0)
+			c = container_get(e->by_serial[i]);
+	}
+	pthread_rwlock_unlock(&e->lock);
+	return c;
+}
+
 int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
 {
 	struct container **list;

@@ -209,11 +209,6 @@ const char *spec_hostname(const struct spec *s)
 	return s->hostname ? s->hostname : s->name;
 }
 
-bool spec_ns_is_host(const struct spec *s, enum ns_kind kind)
-{
-	return strcmp(s->ns[kind] ? s->ns[kind] : ns_types[kind].fallback, "host") == 0;
-}
-
 /* One directory, since all of the server's containers are siblings: "/docker/0a1b" is docker-0a1b,
  * and what systemd would make of "machine.slice:libpod:0a1b" is machine.slice-libpod-0a1b. */
 int spec_cgroup_name(const struct spec *s, char ret[SPEC_CGROUP_NAME_MAX + 1], struct ctn_err *err)

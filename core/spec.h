@@ -209,8 +209,31 @@ void spec_env_print(const struct strlist *env, FILE *out);
 /** spec_hostname() - the host name in force: @hostname or the name. */
 const char *spec_hostname(const struct spec *spec);
 
-/** spec_ns_is_host() - whether it shares the host's namespace of that kind. */
+/** spec_ns_setting() - what ns/<kind> says: "new", "host", "container:ID" or a path.
+ * spec_ns_is_host(), spec_ns_is_new(): whether it is that word. spec_ns_container(),
+ * spec_ns_path(): the ID or the path; NULL for other settings. */
+const char *spec_ns_setting(const struct spec *spec, enum ns_kind kind);
 bool spec_ns_is_host(const struct spec *spec, enum ns_kind kind);
+bool spec_ns_is_new(const struct spec *spec, enum ns_kind kind);
+const char *spec_ns_container(const struct spec *spec, enum ns_kind kind);
+const char *spec_ns_path(const struct spec *spec, enum ns_kind kind);
+
+/** spec_ns_check() - whether that can be the setting of ns/<kind>. -EINVAL; -EOPNOTSUPP. */
+int spec_ns_check(enum ns_kind kind, const char *setting, struct ctn_err *err);
+
+/** spec_ns_names_host() - whether it asks for a host name that ns/uts, another's, cannot have. Its
+ * own name says nothing. */
+bool spec_ns_names_host(const struct spec *spec);
+
+/** spec_ns_implied_user() - the kind whose container's user namespace is joined along with it; -1
+ * when ns/user says itself which. */
+int spec_ns_implied_user(const struct spec *spec);
+
+/** spec_ns_set_container() - in a private spec: "container:" and @name, a name or an id.
+ * spec_ns_set_path() - @path. 0 or -ENOMEM. */
+int spec_ns_set_container(struct spec *spec, enum ns_kind kind, const char *name,
+			  struct ctn_err *err);
+int spec_ns_set_path(struct spec *spec, enum ns_kind kind, const char *path, struct ctn_err *err);
 
 /** spec_cgroup_name() - the name of its control group below the server's: of @oci's cgroups_path
  * with slashes and colons as '-', or "" where it says none and the container's id is the name.

@@ -242,70 +242,6 @@ static int store_caps(struct spec *s, const struct spec_field *f, const char *te
 	return r < 0 ? r : spec_each_line(s, text, caps_line, err);
 }
 
-/* --- namespaces --- */
-
-static int set_ns(struct spec *s, enum ns_kind kind, const char *setting, struct ctn_err *err)
-{
-	ctn_autofree char *copy = strdup(setting);
-
-	if (strcmp(setting, "new") != 0 && strcmp(setting, "host") != 0)
-		return ctn_fail(err, EINVAL, "ns/%s: '%.80s' is neither new nor host",
-				ns_types[kind].name, setting);
-	if (!copy)
-		return ctn_fail(err, ENOMEM, "ns/%s: no memory", ns_types[kind].name);
-	set_text(&s->ns[kind], &copy);
-	return 0;
-}
-
-static void show_ns(const struct spec *s, const struct spec_field *f, FILE *out)
-{
-	fprintf(out, "%s\n", s->ns[f->arg] ? s->ns[f->arg] : ns_types[f->arg].fallback);
-}
-
-static int store_ns(struct spec *s, const struct spec_field *f, const char *text,
-		    enum spec_write how, struct ctn_err *err)
-{
-	ctn_autofree char *value = NULL;
-	int r = spec_one_value(text, &value, err);
-
-	(void)how;
-	return r < 0 ? r : set_ns(s, (enum ns_kind)f->arg, value, err);
-}
-
-static void show_ns_list(const struct spec *s, const struct spec_field *f, FILE *out)
-{
-	(void)f;
-	for (int i = 0; i < NS_COUNT; i++)
-		fprintf(out, "%s %s\n", ns_types[i].name,
-			s->ns[i] ? s->ns[i] : ns_types[i].fallback);
-}
-
-/* "kind setting"; what `ns.list` shows behind that, inode and sharers, may stand there, too. */
-static int ns_list_line(struct spec *s, char *line, struct ctn_err *err)
-{
-	char *save = NULL, *kind = strtok_r(line, " \t\r", &save),
-	     *setting = strtok_r(NULL, " \t\r", &save);
-	int i = ns_find(kind);
-
-	if (i < 0)
-		return ctn_fail(err, EINVAL,
-				"ns.list: '%.40s' is no kind of namespace: cgroup ipc mnt net "
-				"pid time user uts",
-				kind);
-	if (!setting)
-		return ctn_fail(err, EINVAL, "ns.list: %s: a setting is missing: new or host",
-				kind);
-	return set_ns(s, (enum ns_kind)i, setting, err);
-}
-
-static int store_ns_list(struct spec *s, const struct spec_field *f, const char *text,
-			 enum spec_write how, struct ctn_err *err)
-{
-	(void)f;
-	(void)how; /* a kind that is not mentioned keeps its setting either way */
-	return spec_each_line(s, text, ns_list_line, err);
-}
-
 /* --- the log's bound --- */
 
 static void show_log_max(const struct spec *s, const struct spec_field *f, FILE *out)
@@ -358,15 +294,15 @@ const struct spec_field spec_fields[] = {
 	{"seccomp",       SPEC_NEXT,    true,  true,  spec_seccomp_show, spec_seccomp_store, 0},
 	{"no_new_privs",  SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_NNP},
 	{"init",          SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_INIT},
-	{"ns/cgroup",     SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_CGROUP},
-	{"ns/ipc",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_IPC},
-	{"ns/mnt",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_MNT},
-	{"ns/net",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_NET},
-	{"ns/pid",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_PID},
-	{"ns/time",       SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_TIME},
-	{"ns/user",       SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_USER},
-	{"ns/uts",        SPEC_STOPPED, false, false, show_ns,        store_ns,       NS_UTS},
-	{"ns.list",       SPEC_NEXT,    true,  true,  show_ns_list,   store_ns_list,  0},
+	{"ns/cgroup",     SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_CGROUP},
+	{"ns/ipc",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_IPC},
+	{"ns/mnt",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_MNT},
+	{"ns/net",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_NET},
+	{"ns/pid",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_PID},
+	{"ns/time",       SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_TIME},
+	{"ns/user",       SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_USER},
+	{"ns/uts",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_UTS},
+	{"ns.list",       SPEC_NEXT,    true,  true,  spec_ns_list_show, spec_ns_list_store,  0},
 	{"log.max",       SPEC_LIVE,    false, false, show_log_max,   store_log_max,  0},
 	{NULL,            SPEC_LIVE,    false, false, NULL,           NULL,           0},
 };

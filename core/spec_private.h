@@ -27,6 +27,12 @@ int spec_env_store(struct spec *s, const struct spec_field *f, const char *text,
 void spec_cmd_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_cmd_store(struct spec *s, const struct spec_field *f, const char *text,
 		   enum spec_write how, struct ctn_err *err);
+void spec_ns_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_ns_store(struct spec *s, const struct spec_field *f, const char *text, enum spec_write how,
+		  struct ctn_err *err);
+void spec_ns_list_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_ns_list_store(struct spec *s, const struct spec_field *f, const char *text,
+		       enum spec_write how, struct ctn_err *err);
 void spec_list_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_list_store(struct spec *s, const struct spec_field *f, const char *text,
 		    enum spec_write how, struct ctn_err *err);

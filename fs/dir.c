@@ -100,6 +100,26 @@ static bool leads_somewhere(const struct node_ref *dir, const struct node *node)
 	return !S_ISLNK(node->mode) || node_render(&ref, &text, &len, NULL) == 0;
 }
 
+struct link_adder {
+	struct dir *d;
+	const struct node_ref *ref;
+	const struct node *node;
+};
+
+static int add_link(void *arg, const char *name, uint32_t slot)
+{
+	const struct link_adder *a = arg;
+
+	return dir_add(a->d, name, node_ino_of(a->ref, a->node, slot), a->node->mode);
+}
+
+static int add_links(struct dir *d, const struct node_ref *ref, const struct node *node)
+{
+	struct link_adder a = {.d = d, .ref = ref, .node = node};
+
+	return ns_link_list(ref, add_link, &a);
+}
+
 static int add_rows(struct dir *d, const struct node_ref *ref)
 {
 	int r = 0;
@@ -110,6 +130,8 @@ static int add_rows(struct dir *d, const struct node_ref *ref)
 			continue;
 		if (node->flags & N_OWN)
 			r = add_processes(d, ref, node);
+		else if (node->flags & N_LINKS)
+			r = add_links(d, ref, node);
 		else if (node_visible(node, ref->c) && leads_somewhere(ref, node))
 			r = dir_add(d, node_name(node), node_ino_of(ref, node, 0), node->mode);
 	}

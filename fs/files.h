@@ -23,4 +23,7 @@ node_show show_knob, show_raw_link;
 /* files_links.c */
 node_show show_target, show_ns_link, show_proc_link, show_own_link, show_layer_link;
 
+/* links_ns.c */
+node_show show_ns_scratch;
+
 #endif

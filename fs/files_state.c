@@ -170,7 +170,9 @@ int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 		log.dropped = 0;
 	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", log.dropped);
 	print_pending_count(ref, out);
-	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\n", view.uid_base, view.monitored);
+	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\nNsForeign:\t", view.uid_base, view.monitored);
+	container_print_ns_foreign(ref->c, out);
+	putc('\n', out);
 	print_cmd(ref, &view, out);
 	container_view_put(&view);
 	return 0;

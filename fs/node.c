@@ -31,7 +31,7 @@ static fuse_ino_t make_ino(uint32_t serial, uint32_t extra, unsigned row)
 
 fuse_ino_t node_ino_of(const struct node_ref *ref, const struct node *node, uint32_t extra)
 {
-	return make_ino(ref->c ? container_serial(ref->c) : 0, node->flags & N_OWN ? extra : 0,
+	return make_ino(ref->c ? container_serial(ref->c) : 0, node->flags & N_MANY ? extra : 0,
 			node_row(node));
 }
 
@@ -60,7 +60,7 @@ int node_ref_get(struct fs *fs, fuse_ino_t ino, struct node_ref *ret)
 
 	if (!ref.node || (ref.node->flags & N_ROOT && serial))
 		return -ESTALE;
-	if (ref.node->flags & N_OWN)
+	if (ref.node->flags & N_MANY)
 		ref.extra = ino >> NODE_ROW_BITS & ((1U << NODE_EXTRA_BITS) - 1);
 	if (!(ref.node->flags & N_ROOT)) {
 		ref.c = container_find_serial(fs->engine, serial);
@@ -93,7 +93,7 @@ double node_attr_timeout(const struct node *node)
 
 static double entry_timeout_of(const struct node *node)
 {
-	return node->flags & (N_FRESH | N_RUNNING | N_STOPPED | N_OWN) ? 0 : STABLE_SECS;
+	return node->flags & (N_FRESH | N_RUNNING | N_STOPPED | N_MANY) ? 0 : STABLE_SECS;
 }
 
 /* --- content --- */

@@ -47,6 +47,8 @@ enum node_flags {
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
 	N_OWN = 1 << 12,     /* stands for one entry a process, named by its own pid (@extra) */
 	N_JSON = 1 << 15,    /* a list of which an entry can be a JSON document of many lines */
+	N_LINKS = 1 << 16,   /* stands for the links that users make here (@extra: which) */
+	N_MANY = N_OWN | N_LINKS,
 };
 
 struct node;

@@ -28,6 +28,24 @@ int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct 
 void opened_add(struct opened *o);
 void opened_remove(struct opened *o);
 
+/* links_ns.c: symbolic links that are made in ns/ */
+
+/** ns_link_create() - -EPERM elsewhere; -EEXIST; -ENOSPC. ns_link_find(): whether there is one.
+ * ns_link_unlink(): -ENOENT: there is none. ns_link_forget(): the container is gone. @ret borrows
+ * @dir's reference. */
+int ns_link_create(const struct node_ref *dir, const char *name, const char *target,
+		   struct node_ref *ret, struct ctn_err *err);
+bool ns_link_find(const struct node_ref *dir, const char *name, struct node_ref *ret);
+int ns_link_unlink(const struct node_ref *dir, const char *name);
+void ns_link_forget(uint32_t serial);
+/** ns_link_list() - call @fn for each in that container's ns/, with a lock held; stops where it
+ * fails. */
+int ns_link_list(const struct node_ref *dir, int (*fn)(void *arg, const char *name, uint32_t slot),
+		 void *arg);
+/** ns_link_rename() - over ns/<kind>: a write of where it leads. 0; -errno with a sentence. */
+int ns_link_rename(const struct node_ref *dir, const char *name, const struct node_ref *newdir,
+		   const char *newname, unsigned flags, struct ctn_err *err);
+
 static inline struct fs *req_fs(fuse_req_t req)
 {
 	return fuse_req_userdata(req);

@@ -138,12 +138,44 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
-	(void)target;
-	refuse_at(req, parent, name, EPERM, "no links can be made here");
+	struct ctn_err err = {0};
+	struct fuse_entry_param e;
+	struct node_ref dir, ref;
+	int r = node_ref_get(req_fs(req), parent, &dir);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = ns_link_create(&dir, name, target, &ref, &err);
+	if (r < 0)
+		refuse(req, &dir, name, &err);
+	else if (entry_fill(&ref, &e, NULL) < 0)
+		fuse_reply_err(req, ENOENT); /* somebody was quick to remove it */
+	else
+		fuse_reply_entry(req, &e);
+	node_ref_put(&dir);
+}
+
+/* A link that a user has made. */
+static bool unlink_link(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node_ref dir;
+	int r = node_ref_get(req_fs(req), parent, &dir);
+
+	if (r < 0)
+		return false;
+	r = ns_link_unlink(&dir, name);
+	node_ref_put(&dir);
+	if (r == 0)
+		fuse_reply_err(req, 0);
+	return r == 0;
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	if (unlink_link(req, parent, name))
+		return;
 	refuse_at(req, parent, name, EPERM,
 		  is_root(parent) ? "this file stays; rmdir removes a container"
 				  : "a container's files stay; rmdir of its directory removes it");
@@ -208,8 +240,10 @@ static int remove_container(struct fs *fs, const char *name, struct ctn_err *err
 	struct container *c = container_find(fs->engine, name);
 	int r = container_remove(fs->engine, name, err);
 
-	if (r == 0 && c)
+	if (r == 0 && c) {
 		mtime_forget(container_serial(c));
+		ns_link_forget(container_serial(c));
+	}
 	container_put(c);
 	return r;
 }
@@ -245,11 +279,34 @@ static int rename_container(struct fs *fs, const char *name, const char *newname
 	return container_rename(fs->engine, name, newname, err);
 }
 
+static bool rename_link(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+			const char *newname, unsigned flags)
+{
+	struct node_ref dir, newdir, link;
+	struct ctn_err err = {0};
+	bool found = false;
+
+	if (node_ref_get(req_fs(req), parent, &dir) < 0)
+		return false;
+	if (ns_link_find(&dir, name, &link) && node_ref_get(dir.fs, newparent, &newdir) == 0) {
+		found = true;
+		if (ns_link_rename(&dir, name, &newdir, newname, flags, &err) < 0)
+			refuse(req, &newdir, newname, &err);
+		else
+			fuse_reply_err(req, 0);
+		node_ref_put(&newdir);
+	}
+	node_ref_put(&dir);
+	return found;
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 	       const char *newname, unsigned flags)
 {
 	struct ctn_err err = {0};
 
+	if (rename_link(req, parent, name, newparent, newname, flags))
+		return;
 	if (!is_root(parent) || !is_root(newparent)) {
 		refuse_at(req, parent, name, EPERM,
 			  "only containers can be renamed, and only beside each other");

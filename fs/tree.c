@@ -22,7 +22,7 @@
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
 #define KNOB_RO(name, doc)                               ROW("cgroup/" name, S_IFREG | 0400, N_OBS, NULL, show_knob, NULL, name, doc)
 #define KNOB_RW(name, doc)                               RW("cgroup/" name, N_OBS, "live", show_knob, store_knob, name, doc)
-#define NS_FILE(kind)                                    RW("ns/" kind, N_STOPPED | N_CONFIG, "stopped", show_field, store_field, "ns/" kind, "while it does not run: new or host")
+#define NS_FILE(kind)                                    RW("ns/" kind, N_STOPPED | N_CONFIG, "stopped", show_field, store_field, "ns/" kind, "while it does not run: new, host, container:NAME, or a path")
 #define NS_LINK(kind)                                    LINK("ns/" kind, N_RUNNING | N_STATE, show_ns_link, kind, "while it runs: to the kernel's own")
 #define RAW(controller)                                  LINK("cgroup/raw/" controller, N_CONST, show_raw_link, controller, "to its directory in the kernel's cgroup tree")
 
@@ -70,6 +70,7 @@ static const struct node nodes[] = {
 	NS_FILE("pid"), NS_FILE("time"), NS_FILE("user"), NS_FILE("uts"),
 	NS_LINK("cgroup"), NS_LINK("ipc"), NS_LINK("mnt"), NS_LINK("net"),
 	NS_LINK("pid"), NS_LINK("time"), NS_LINK("user"), NS_LINK("uts"),
+	LINK(   "ns/*",         N_LINKS,                         show_ns_scratch, NULL,       "a link on its way: ln -sf ../../db/ns/net web/ns/net makes one and renames it, which writes web/ns/net"),
 	LIST(   "ns.list",      show_ns_list,         "next",                                 "kind, setting, inode, who shares it, a line each; kind and setting can be written"),
 
 	DIR_ROW("cgroup",       0,                                                            "limits and counters, the same on cgroup v1 and v2; v2's names are found, too"),
@@ -174,7 +175,7 @@ const struct node *node_next(const struct node *dir, const struct node *previous
 const struct node *node_child(const struct node *dir, const char *name, unsigned nth)
 {
 	for (const struct node *n = node_next(dir, NULL); n; n = node_next(dir, n)) {
-		if (!(n->flags & N_OWN) && strcmp(node_name(n), name) == 0 && nth-- == 0)
+		if (!(n->flags & N_MANY) && strcmp(node_name(n), name) == 0 && nth-- == 0)
 			return n;
 	}
 	return NULL;
@@ -193,7 +194,7 @@ const char *node_nearest(const struct node *dir, const char *name)
 		unsigned d = ctn_distance(name, node_name(n));
 
 		/* Two wrong letters of three are no likeness. */
-		if (n->flags & N_OWN || d >= best_distance || d >= strlen(node_name(n)))
+		if (n->flags & N_MANY || d >= best_distance || d >= strlen(node_name(n)))
 			continue;
 		best = node_name(n);
 		best_distance = d;

@@ -29,6 +29,7 @@ void init_run(pid_t child)
 	sigset_t all;
 
 	(void)prctl(PR_SET_NAME, "init");
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* in a shared pid namespace another is pid 1 */
 	/* For ps as well: "ctnfs-monitor", which stands there, is longer. */
 	memset(program_invocation_name, 0, strlen(program_invocation_name));
 	memcpy(program_invocation_name, "init", sizeof("init"));

@@ -80,15 +80,15 @@ static int binds_make(const struct plan *p, struct mounts *m, struct ctn_err *er
 }
 
 /* A new /proc needs a pid namespace, a new /sys a network namespace, that our user namespace owns.
- */
+ * Of those that it joins there are others (joins.h). */
 static int kernel_clones(const struct plan *p, struct mounts *m, struct ctn_err *err)
 {
 	unsigned attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	int r = 0;
 
-	if (!plan_has_ns(p, CLONE_NEWPID))
+	if (!plan_has_ns(p, CLONE_NEWPID) && !plan_joins(p, CLONE_NEWPID))
 		r = mounts_clone("/proc", attr, &m->proc, err);
-	if (r >= 0 && !plan_has_ns(p, CLONE_NEWNET))
+	if (r >= 0 && !plan_has_ns(p, CLONE_NEWNET) && !plan_joins(p, CLONE_NEWNET))
 		r = mounts_clone("/sys", attr | MOUNT_ATTR_RDONLY, &m->sys, err);
 	return r < 0 ? r : 0;
 }

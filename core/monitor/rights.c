@@ -13,6 +13,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "joins.h"
 #include "rights.h"
 
 /* --- limits --- */
@@ -105,12 +106,6 @@ static const struct {
 	{"", "ipc", CLONE_NEWIPC},
 };
 
-/* The descriptor of the namespace of that kind that is to be joined. */
-static int join_fd(const struct plan *p, uint64_t flag)
-{
-	return p->join_fds[__builtin_popcountll(p->msg->ns_join & (flag - 1))];
-}
-
 /* Whether that namespace is the one that we are in, which is the host's. */
 static bool is_hosts(const struct plan *p, const char *ns, uint64_t flag)
 {
@@ -122,7 +117,7 @@ static bool is_hosts(const struct plan *p, const char *ns, uint64_t flag)
 	if (!plan_joins(p, flag))
 		return true;
 	snprintf(path, sizeof(path), "/proc/self/ns/%s", ns);
-	return stat(path, &own) < 0 || fstat(join_fd(p, flag), &joined) < 0 ||
+	return stat(path, &own) < 0 || fstat(joins_fd(p, flag), &joined) < 0 ||
 	       (own.st_ino == joined.st_ino && own.st_dev == joined.st_dev);
 }
 

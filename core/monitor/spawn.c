@@ -14,6 +14,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "joins.h"
 #include "rights.h"
 #include "spawn.h"
 
@@ -27,12 +28,14 @@ static int enter_host_mounts(const struct plan *p, struct ctn_err *err)
 	return 0;
 }
 
-static pid_t clone_stage(const struct plan *p, int *ret_pidfd, struct ctn_err *err)
+static pid_t clone_stage(const struct plan *p, struct joined *ret, struct ctn_err *err)
 {
 	struct clone_args args = {
-		/* The cgroup namespace is made by the stage, once it is in its cgroup. */
-		.flags = (p->msg->ns_new & ~(uint64_t)CLONE_NEWCGROUP) | CLONE_PIDFD,
-		.pidfd = (uintptr_t)ret_pidfd,
+		/* The cgroup namespace is made by the stage, once it is in its cgroup; the time
+		 * namespace, once its offsets are set. */
+		.flags = (p->msg->ns_new & ~(uint64_t)(CLONE_NEWCGROUP | CLONE_NEWTIME)) |
+			 CLONE_PIDFD,
+		.pidfd = (uintptr_t)&ret->pidfd,
 		.exit_signal = SIGCHLD,
 	};
 	long pid;
@@ -41,6 +44,8 @@ static pid_t clone_stage(const struct plan *p, int *ret_pidfd, struct ctn_err *e
 		args.flags |= CLONE_INTO_CGROUP;
 		args.cgroup = (uint64_t)p->attach_fds[0];
 	}
+	if (p->msg->ns_join)
+		return joins_clone(p, &args, ret, err);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid < 0 && errno == EPERM && plan_has_ns(p, CLONE_NEWUSER))
 		return (pid_t)ctn_fail_errno(
@@ -74,7 +79,8 @@ static int map_ids(const struct plan *p, int procfd, struct ctn_err *err)
 	return r < 0 ? r : map_write(procfd, "gid_map", p->gid_map, p->msg->gid_map.count, err);
 }
 
-static int equip_mounts(const struct plan *p, int userns, int go, struct ctn_err *err)
+static int equip_mounts(const struct plan *p, const struct joined *joined, int userns, int go,
+			struct ctn_err *err)
 {
 	struct mounts m = {0};
 	int r = mounts_init(p, &m, err);
@@ -83,6 +89,10 @@ static int equip_mounts(const struct plan *p, int userns, int go, struct ctn_err
 		return r;
 	if (plan_has_ns(p, CLONE_NEWNS))
 		r = mounts_prepare(p, userns, &m, err);
+	if (joined->proc >= 0)
+		m.proc = joined->proc;
+	if (joined->sys >= 0)
+		m.sys = joined->sys;
 	if (r == 0)
 		r = mounts_send(go, &m, err);
 	mounts_free(&m); /* all are in flight or of no more use */
@@ -90,7 +100,8 @@ static int equip_mounts(const struct plan *p, int userns, int go, struct ctn_err
 }
 
 /* What the host's rights are needed for, while the stage waits. */
-static int equip_stage(const struct plan *p, pid_t pid, int procfd, int go, struct ctn_err *err)
+static int equip_stage(const struct plan *p, const struct joined *joined, int procfd, int go,
+		       struct ctn_err *err)
 {
 	ctn_autoclose int userns = -1;
 	int r = 0;
@@ -102,9 +113,11 @@ static int equip_stage(const struct plan *p, pid_t pid, int procfd, int go, stru
 		userns = openat(procfd, "ns/user", O_RDONLY | O_CLOEXEC);
 		if (userns < 0)
 			return ctn_fail_errno(err, "open the user namespace");
+	} else if (plan_joins(p, CLONE_NEWUSER)) {
+		userns = fcntl(joins_fd(p, CLONE_NEWUSER), F_DUPFD_CLOEXEC, 0);
 	}
-	r = rights_after(p, pid, procfd, go, err);
-	return r < 0 ? r : equip_mounts(p, userns, go, err);
+	r = rights_after(p, joined->pid, procfd, go, err);
+	return r < 0 ? r : equip_mounts(p, joined, userns, go, err);
 }
 
 /* Field 22 of /proc/PID/stat; the name before it may hold anything, so count from its last
@@ -126,12 +139,15 @@ static uint64_t start_ticks(int procfd)
 static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 		       const int report[2], struct ctn_err *err)
 {
+	struct joined joined = {.pidfd = -1, .proc = -1, .sys = -1};
 	ctn_autoclose int procfd = -1;
 	char path[32];
 
-	s->pid = clone_stage(p, &s->pidfd, err);
+	s->pid = clone_stage(p, &joined, err);
 	if (s->pid < 0)
 		return s->pid;
+	joined.pid = s->pid;
+	s->pidfd = joined.pidfd;
 	if (s->pid == 0) {
 		close(go[0]);
 		stage_run(p, &s->io, go[1], report[1]);
@@ -142,7 +158,7 @@ static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 	if (procfd < 0)
 		return ctn_fail_errno(err, "open %s", path);
 	s->start = start_ticks(procfd);
-	return equip_stage(p, s->pid, procfd, go[0], err);
+	return equip_stage(p, &joined, procfd, go[0], err);
 }
 
 int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)

@@ -17,6 +17,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "joins.h"
 #include "monitor.h"
 
 /* cgroup v1: a single-threaded process that writes "0" moves itself without waiting for an RCU
@@ -45,6 +46,9 @@ static int stage_cgroup_ns(struct stage *s, struct ctn_err *err)
 		return r;
 	if (plan_has_ns(s->plan, CLONE_NEWCGROUP) && unshare(CLONE_NEWCGROUP) < 0)
 		return ctn_fail_errno(err, "make a cgroup namespace");
+	if (plan_joins(s->plan, CLONE_NEWCGROUP) &&
+	    setns(joins_fd(s->plan, CLONE_NEWCGROUP), CLONE_NEWCGROUP) < 0)
+		return ctn_fail_errno(err, "join the cgroup namespace");
 	return 0;
 }
 
@@ -59,7 +63,40 @@ static int stage_scheduler(struct stage *s, struct ctn_err *err)
 	return n < 0 ? ctn_fail(err, (int)-n, "ask for the scheduler") : 0;
 }
 
-/* Root of the new user namespace: the maps are written by the time that the mounts have arrived. */
+/* Its clocks can be set as long as nobody is in it, by the host's root (whose number we still
+ * have), in our own /proc (which is still there). */
+static int stage_time(struct stage *s, struct ctn_err *err)
+{
+	static const char *const clocks[] = {"monotonic", "boottime"};
+	static const uint32_t given[] = {WIRE_MONOTONIC, WIRE_BOOTTIME};
+	const struct wire_start *m = s->plan->msg;
+	ctn_autoclose int ns = -1;
+	char line[64];
+
+	if (!plan_has_ns(s->plan, CLONE_NEWTIME))
+		return 0;
+	if (unshare(CLONE_NEWTIME) < 0)
+		return errno == EINVAL
+			       ? ctn_fail(err, EOPNOTSUPP, "this kernel has no time namespaces")
+			       : ctn_fail_errno(err, "make a time namespace");
+	for (size_t i = 0; i < CTN_COUNT(given); i++) {
+		const struct wire_offset *o = &m->offsets[i];
+
+		if (!(m->flags & given[i]))
+			continue;
+		snprintf(line, sizeof(line), "%s %lld %u", clocks[i], (long long)o->secs,
+			 o->nanosecs);
+		if (io_write_at(AT_FDCWD, "/proc/self/timens_offsets", line, err) < 0)
+			return ctn_fail_context(err, "set the clock to '%s'", line);
+	}
+	ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWTIME) < 0)
+		return ctn_fail_errno(err, "enter the time namespace");
+	return 0;
+}
+
+/* Root of its user namespace: the maps of a new one are written by the time that the mounts have
+ * arrived. */
 static int stage_ids(struct stage *s, struct ctn_err *err)
 {
 	(void)s;
@@ -154,6 +191,15 @@ static int stage_signals(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* Others in a joined pid namespace see us: becoming another user could have made us dumpable
+ * (fs.suid_dumpable), with descriptors of the host still open. */
+static int stage_hide(struct stage *s, struct ctn_err *err)
+{
+	if (s->plan->msg->ns_join && prctl(PR_SET_DUMPABLE, 0) < 0)
+		return ctn_fail_errno(err, "hide from others");
+	return 0;
+}
+
 /* As the user that the program runs as, who must be allowed to be there. */
 static int stage_cwd(struct stage *s, struct ctn_err *err)
 {
@@ -191,6 +237,7 @@ static const struct {
 } steps[] = {
 	{"cgroups", stage_cgroups, 0},
 	{"cgroup namespace", stage_cgroup_ns, 0},
+	{"time namespace", stage_time, 0},
 	{"scheduler", stage_scheduler, 0},
 	{"root", stage_root, 0},	    /* waits for the parent */
 	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
@@ -217,6 +264,7 @@ static const struct {
 	{"bounding set", stage_bounding, 0},
 	{"seccomp", stage_filter_early, 0},
 	{"user", stage_user, 0},
+	{"hiding", stage_hide, 0},
 	{"capabilities", stage_caps, 0},
 	{"cwd", stage_cwd, 0},
 	{"seccomp", stage_filter, 0},
@@ -236,7 +284,7 @@ void stage_run(const struct plan *p, const struct stdio *io, int go, int report_
 {
 	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd, .terminal = -1};
 	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
-		       (plan_has_ns(p, CLONE_NEWUSER) ? WITH_USER_NS : 0);
+		       (plan_maps_ids(p) ? WITH_USER_NS : 0);
 
 	for (size_t i = 0; i < CTN_COUNT(steps); i++) {
 		struct ctn_err err = {0};

@@ -11,6 +11,7 @@
 
 #include "../cleanup.h"
 #include "../spec_mounts.h"
+#include "joins.h"
 #include "monitor.h"
 
 enum {
@@ -95,8 +96,7 @@ static int devpts_place(struct stage *s, struct ctn_err *err)
 /* Whether it has an ipc namespace that its user namespace has rights over. */
 static bool has_ipc(const struct plan *p)
 {
-	return plan_has_ns(p, CLONE_NEWIPC) ||
-	       (plan_joins(p, CLONE_NEWIPC) && plan_joins(p, CLONE_NEWUSER));
+	return plan_has_ns(p, CLONE_NEWIPC) || joins_owned(p, CLONE_NEWIPC);
 }
 
 static int dev_children(struct stage *s, struct ctn_err *err)

@@ -274,7 +274,35 @@ static void test_ns(void)
 	CHECK(spec_ns_is_host(s, NS_NET) && !spec_ns_is_host(s, NS_UTS));
 	CHECK_ERR(put(&s, "ns.list", "network host\n", &check_err), EINVAL, "'network'");
 	CHECK_ERR(put(&s, "ns.list", "net\n", &check_err), EINVAL, "setting is missing");
-	CHECK_ERR(put(&s, "ns.list", "net /proc/1/ns/net\n", &check_err), EINVAL, "/proc/1/ns/net");
+	spec_put(s);
+}
+
+static void test_ns_of_others(void)
+{
+	static const char *const bad[] = {"container:",	  "container:a/b", "container:-",
+					  "Container:db", "net",	   "./x",
+					  "newer",	  "/run/net ns",   "/run/\001"};
+	struct spec *s = spec_new("web");
+
+	CHECK(spec_ns_implied_user(s) == -1);
+	CHECK(put(&s, "ns.list", "pid container:db 12 db\nnet /run/netns/blue", NULL) == 0);
+	CHECK_STR(spec_ns_container(s, NS_PID), "db");
+	CHECK_STR(spec_ns_path(s, NS_NET), "/run/netns/blue");
+	CHECK(!spec_ns_container(s, NS_NET) && !spec_ns_path(s, NS_PID));
+	CHECK(!spec_ns_is_host(s, NS_PID) && !spec_ns_is_new(s, NS_PID) &&
+	      spec_ns_is_new(s, NS_IPC));
+	CHECK(spec_ns_implied_user(s) == NS_PID);
+	check_echo(s, "ns.list");
+	check_echo(s, "ns/pid");
+	CHECK(put(&s, "ns/user", "container:db", NULL) == 0 && spec_ns_implied_user(s) == -1);
+	for (size_t i = 0; i < CTN_COUNT(bad); i++)
+		CHECK_ERR(put(&s, "ns/net", bad[i], &check_err), EINVAL, "ns/net: ");
+	CHECK_ERR(put(&s, "ns/mnt", "container:db", &check_err), EOPNOTSUPP, "ns/mnt");
+	CHECK_ERR(put(&s, "ns/mnt", "/proc/1/ns/mnt", &check_err), EOPNOTSUPP, "ns/mnt");
+	CHECK(put(&s, "ns/uts", "container:db", NULL) == 0 && !spec_ns_names_host(s));
+	CHECK(put(&s, "hostname", "web", NULL) == 0 && !spec_ns_names_host(s));
+	CHECK(put(&s, "hostname", "other", NULL) == 0 && spec_ns_names_host(s));
+	CHECK(put(&s, "ns/uts", "new", NULL) == 0 && !spec_ns_names_host(s));
 	spec_put(s);
 }
 
@@ -369,6 +397,7 @@ static const struct check_test tests[] = {
 	{"seccomp: deltas", test_seccomp_deltas},
 	{"seccomp: documents", test_seccomp_json},
 	{"namespaces", test_ns},
+	{"namespaces of others", test_ns_of_others},
 	{"a copy is independent", test_dup},
 	{"copying one field", test_field_copy},
 	{"cgroup values", test_knobs},
