@@ -177,6 +177,9 @@ enum { KNOB_WRITABLE = 1, KNOB_KEPT = 2 };
  * applied. */
 extern const struct cgroup_knob cgroup_knobs[];
 
+/** cgroup_shares_from_weight() - the cpu.shares that are as much as a cpu.weight. */
+uint64_t cgroup_shares_from_weight(uint64_t weight);
+
 /** cgroup_knob_find() - by our name or by the v2 name ("memory.max"); NULL when there is none. */
 const struct cgroup_knob *cgroup_knob_find(const char *name);
 

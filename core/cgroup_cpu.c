@@ -76,7 +76,7 @@ static uint64_t weight_from_shares(uint64_t shares)
 	return weight < 1 ? 1 : weight > WEIGHT_MAX ? WEIGHT_MAX : weight;
 }
 
-static uint64_t shares_from_weight(uint64_t weight)
+uint64_t cgroup_shares_from_weight(uint64_t weight)
 {
 	return (weight * 1024 + 50) / 100;
 }
@@ -95,8 +95,8 @@ int cgroup_cpu_shares_read(const struct cgroup_leaf *leaf, FILE *out, struct ctn
 	uint64_t value = 0;
 	int r = cgroup_number_get(leaf, K_CPU_SHARES, &value, err);
 
-	return cgroup_number_show(r, leaf->version == 2 ? shares_from_weight(value) : value, true,
-				  out, err);
+	return cgroup_number_show(r, leaf->version == 2 ? cgroup_shares_from_weight(value) : value,
+				  true, out, err);
 }
 
 /* There is no "unlimited" weight; but where there is no controller "max" is what was read. */
@@ -117,7 +117,8 @@ static int cpu_share_write(const struct cgroup_leaf *leaf, int k, const char *te
 
 int cgroup_cpu_weight_write(const struct cgroup_leaf *leaf, const char *text, struct ctn_err *err)
 {
-	return cpu_share_write(leaf, K_CPU_WEIGHT, text, 1, WEIGHT_MAX, 2, shares_from_weight,
+	return cpu_share_write(leaf, K_CPU_WEIGHT, text, 1, WEIGHT_MAX, 2,
+			       cgroup_shares_from_weight,
 			       "a number from 1 to 10000; 100 is the default", err);
 }
 

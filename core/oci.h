@@ -28,13 +28,33 @@ bool oci_is(const struct json_at *root);
 int oci_import(const struct json_at *root, const char *bundle, struct spec **ret,
 	       struct ctn_err *err);
 
+struct users_ids;
+
 /**
- * oci_export() - the reverse: a document that runc accepts and that says everything the spec says.
- * @root_path: the root file system's absolute path. @uids, @gids: the id maps in force, for a spec
- * that has none of its own. @ret: to be put.
+ * struct oci_where - what a document says and a spec does not know.
+ * @root_path: the root file system's absolute path.
+ * @binds:     directories of the host that are bound into it at the same place, read-only:
+ *             absolute, NULL-terminated; may be NULL.
+ * @uids, @gids: the id maps in force.
+ * @user:      whom spec->user means, with his home directory and groups.
+ * @ns_paths:  the path of a namespace that is joined: needed for each that is "container:ID", and
+ *             taken in place of the spec's setting for any other; else NULL.
  */
-int oci_export(const struct spec *spec, const char *root_path, const struct spec_maps *uids,
-	       const struct spec_maps *gids, struct json_object **ret, struct ctn_err *err);
+struct oci_where {
+	const char *root_path;
+	const char *const *binds;
+	const struct spec_maps *uids, *gids;
+	const struct users_ids *user;
+	const char *ns_paths[NS_COUNT];
+};
+
+/**
+ * oci_export() - the reverse: a document that runc accepts and that says everything the spec says
+ * and the runtime-spec can: not `start`, `init`, `log.max` and `restart`. Defaults are written out.
+ * @ret: to be put. Return: 0; -ESRCH where ns_paths lacks one that is needed; -ENOMEM. Thread: any.
+ */
+int oci_export(const struct spec *spec, const struct oci_where *where, struct json_object **ret,
+	       struct ctn_err *err);
 
 /**
  * oci_members_import(), oci_members_export() - the own form's key `oci`: an object shaped like a

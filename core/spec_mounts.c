@@ -300,3 +300,20 @@ int spec_mount_reprint(const char *line, const struct spec_mount *m, char **ret,
 		free(fields[i]);
 	return r;
 }
+
+int spec_mount_said(const char *line, char **ret, struct ctn_err *err)
+{
+	char *fields[FIELDS_MAX] = {NULL};
+	int r = split(line, fields, err);
+
+	if (r >= 0 && r < FIELDS_LEAST)
+		r = ctn_fail(err, EINVAL, "mounts: '%.80s' has no options", line);
+	if (r >= 0) {
+		*ret = fields[3];
+		fields[3] = NULL;
+		r = 0;
+	}
+	for (int i = 0; i < FIELDS_MAX; i++)
+		free(fields[i]);
+	return r;
+}

@@ -57,6 +57,9 @@ int spec_mount_line(const char *source, const char *target, const char *type, co
 int spec_mount_reprint(const char *line, const struct spec_mount *mount, char **ret,
 		       struct ctn_err *err);
 
+/** spec_mount_said() - the options of a line as they were said, unescaped; to be freed. */
+int spec_mount_said(const char *line, char **ret, struct ctn_err *err);
+
 /** spec_mount_default() - whether a default container has a mount of its own at @target, which a
  * line replaces and "-/target" removes: /proc /sys /dev /dev/pts /dev/shm /dev/mqueue /tmp /run.
  * spec_mount_defaults: those, NULL-terminated, parents first. */
