@@ -45,16 +45,22 @@ static unsigned caps_known(void)
 	return bits < 0 ? 0 : bits > 64 ? 64 : (unsigned)bits;
 }
 
-uint64_t caps_all(void)
+/* Those of @mask that there are here; a call for each that is asked about. */
+static uint64_t caps_within(uint64_t mask)
 {
 	unsigned known = caps_known();
-	uint64_t mask = 0;
+	uint64_t found = 0;
 
 	for (unsigned i = 0; i < known; i++) {
-		if (cap_get_bound((cap_value_t)i) == 1)
-			mask |= UINT64_C(1) << i;
+		if (mask & UINT64_C(1) << i && cap_get_bound((cap_value_t)i) == 1)
+			found |= UINT64_C(1) << i;
 	}
-	return mask;
+	return found;
+}
+
+uint64_t caps_all(void)
+{
+	return caps_within(UINT64_MAX);
 }
 
 const char *caps_name(unsigned number, char *buf, size_t size)
@@ -154,7 +160,7 @@ static int parse_hex_mask(const char *word, uint64_t *ret, struct ctn_err *err)
 /* Nobody can give what the bounding set of the server has lost: not even exec brings it back. */
 static int check_bounding_set(const char *word, uint64_t mask, struct ctn_err *err)
 {
-	uint64_t lacking = mask & ~caps_all();
+	uint64_t lacking = mask & ~caps_within(mask);
 	char name[NAME_ROOM];
 
 	if (!lacking)
