@@ -3,16 +3,13 @@
 #include <ctype.h>
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <linux/version.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/capability.h>
 
 #include "cleanup.h"
 #include "seccomp.h"
 #include "seccomp_rules.h"
 
-enum { CONDS_MAX = 32, ENTRIES_MAX = 4096 };
+enum { CONDS_MAX = 32 };
 
 /* Where the rules are to go, and for whom. */
 struct reading {
@@ -20,12 +17,6 @@ struct reading {
 	uint64_t caps;
 	uint32_t kernel;
 };
-
-/* Null says as little as nothing. */
-static bool get(const struct json_at *object, const char *key, struct json_at *ret)
-{
-	return json_get(object, key, ret) && ret->value;
-}
 
 /* --- words --- */
 
@@ -49,7 +40,7 @@ static int read_word(const struct json_at *at, const struct seccomp_word *table,
 static int want_member(const struct json_at *object, const char *key, struct json_at *ret,
 		       struct ctn_err *err)
 {
-	if (get(object, key, ret))
+	if (seccomp_get(object, key, ret))
 		return 0;
 	return json_fail(object, EINVAL, err, "%s is missing", key);
 }
@@ -67,7 +58,7 @@ static int read_action(const struct json_at *object, const char *key, const char
 		r = read_word(&at, seccomp_actions, "action", &word, err);
 	if (r < 0)
 		return r;
-	if (!get(object, errno_key, &at)) {
+	if (!seccomp_get(object, errno_key, &at)) {
 		*ret = word->value | (word->takes_errno ? EPERM : 0);
 		return 0;
 	}
@@ -77,135 +68,6 @@ static int read_action(const struct json_at *object, const char *key, const char
 	if (r == 0)
 		*ret = word->value | (uint32_t)code;
 	return r;
-}
-
-/* --- on which conditions a rule is in force --- */
-
-/* The hosts that moby and its relatives have names for. */
-static const char *const hosts[] = {
-	"386",	  "amd64",    "arm",	 "arm64",	"loong64",     "loongarch64", "m68k",
-	"mips",	  "mips64",   "mipsle",	 "mips64le",	"mips64n32",   "mips64p32",   "mips64p32le",
-	"mipsel", "mipsel64", "mips3l",	 "mips3l64",	"mipsel64n32", "parisc",      "parisc64",
-	"ppc",	  "ppc64",    "ppc64le", "riscv64",	"s390",	       "s390x",	      "sh",
-	"sheb",	  "x32",      "x86",	 "mips3l64n32",
-};
-
-/* What `includes` or `excludes` asks about. */
-struct asked {
-	bool arches, arch_here;
-	bool kernel;
-	uint32_t kernel_min;
-	uint64_t caps;
-};
-
-static int read_host(const struct json_at *at, struct asked *asked, struct ctn_err *err)
-{
-	const char *name = NULL;
-	int r = json_want_string(at, &name, err);
-
-	for (size_t i = 0; r == 0 && i < CTN_COUNT(hosts); i++) {
-		if (strcmp(hosts[i], name) != 0)
-			continue;
-		asked->arches = true;
-		asked->arch_here |= strcmp(name, "amd64") == 0;
-		return 0;
-	}
-	return r < 0 ? r
-		     : json_fail(at, EINVAL, err, "'%.64s' is no architecture, as amd64 is", name);
-}
-
-static int read_cap(const struct json_at *at, struct asked *asked, struct ctn_err *err)
-{
-	const char *name = NULL;
-	cap_value_t cap;
-	int r = json_want_string(at, &name, err);
-
-	if (r < 0)
-		return r;
-	if (strncasecmp(name, "CAP_", 4) != 0 || isdigit((unsigned char)name[4]) ||
-	    cap_from_name(name, &cap) < 0 || cap < 0 || cap > 63)
-		return json_fail(at, EINVAL, err, "'%.64s' is no capability, as CAP_SYS_ADMIN is",
-				 name);
-	asked->caps |= UINT64_C(1) << cap;
-	return 0;
-}
-
-static int read_kernel(const struct json_at *at, struct asked *asked, struct ctn_err *err)
-{
-	unsigned long major = 0, minor = 0;
-	const char *text = NULL;
-	char *end = NULL;
-	int r = json_want_string(at, &text, err);
-
-	if (r < 0)
-		return r;
-	if (isdigit((unsigned char)text[0]))
-		major = strtoul(text, &end, 10);
-	if (end && end[0] == '.' && isdigit((unsigned char)end[1]))
-		minor = strtoul(end + 1, &end, 10);
-	else
-		end = NULL;
-	if (!end || end[strspn(end, ".0123456789")] || major > 255 || minor > 255)
-		return json_fail(at, EINVAL, err, "'%.64s' is no version of a kernel, as 4.8 is",
-				 text);
-	asked->kernel = true;
-	asked->kernel_min = (uint32_t)KERNEL_VERSION(major, minor, 0);
-	return 0;
-}
-
-/* Call @fn with each element of the array under @key, if there is one. */
-static int each(const struct json_at *object, const char *key, void *arg,
-		int (*fn)(const struct json_at *at, void *arg, struct ctn_err *err),
-		struct ctn_err *err)
-{
-	struct json_at array, item;
-	int r;
-
-	if (!get(object, key, &array))
-		return 0;
-	r = json_want_array(&array, err);
-	if (r == 0 && json_length(&array) > ENTRIES_MAX)
-		return json_fail(&array, E2BIG, err, "more than %d elements", ENTRIES_MAX);
-	for (size_t i = 0; r == 0 && json_item(&array, i, &item); i++)
-		r = fn(&item, arg, err);
-	return r;
-}
-
-static int each_host(const struct json_at *at, void *arg, struct ctn_err *err)
-{
-	return read_host(at, arg, err);
-}
-
-static int each_cap(const struct json_at *at, void *arg, struct ctn_err *err)
-{
-	return read_cap(at, arg, err);
-}
-
-static int read_asked(const struct json_at *rule, const char *key, struct asked *ret,
-		      struct ctn_err *err)
-{
-	struct json_at at, kernel;
-	int r;
-
-	if (!get(rule, key, &at))
-		return 0;
-	r = json_want_object(&at, err);
-	if (r == 0)
-		r = each(&at, "arches", ret, each_host, err);
-	if (r == 0)
-		r = each(&at, "caps", ret, each_cap, err);
-	if (r == 0 && get(&at, "minKernel", &kernel))
-		r = read_kernel(&kernel, ret, err);
-	return r;
-}
-
-static bool in_force(const struct reading *to, const struct asked *in, const struct asked *ex)
-{
-	if ((in->caps & ~to->caps) || (in->arches && !in->arch_here) ||
-	    (in->kernel && to->kernel < in->kernel_min))
-		return false;
-	return !(ex->caps & to->caps) && !ex->arch_here &&
-	       !(ex->kernel && to->kernel >= ex->kernel_min);
 }
 
 /* --- a rule --- */
@@ -242,7 +104,7 @@ static int read_cond(const struct json_at *at, void *arg, struct ctn_err *err)
 	    (r = want_member(at, "op", &op_at, err)) < 0 ||
 	    (r = read_word(&op_at, seccomp_ops, "comparison", &op, err)) < 0)
 		return r;
-	if (get(at, "valueTwo", &two)) {
+	if (seccomp_get(at, "valueTwo", &two)) {
 		r = json_want_uint(&two, UINT64_MAX, &b, err);
 		if (r == 0 && b && op->value != SCMP_CMP_MASKED_EQ)
 			r = json_fail(&two, EINVAL, err,
@@ -314,15 +176,16 @@ static int read_name(const struct json_at *at, void *arg, struct ctn_err *err)
 static int read_names(const struct json_at *rule, struct entry *e, struct ctn_err *err)
 {
 	struct json_at names, name;
-	bool has_names = get(rule, "names", &names) && json_length(&names) > 0;
+	bool has_names = seccomp_get(rule, "names", &names) && json_length(&names) > 0;
 	int r = 0;
 
-	if (get(rule, "name", &name) && strcmp(json_object_get_string(name.value), "") != 0) {
+	if (seccomp_get(rule, "name", &name) &&
+	    strcmp(json_object_get_string(name.value), "") != 0) {
 		if (has_names)
 			return json_fail(&name, EINVAL, err, "there are names already: use either");
 		return read_name(&name, e, err);
 	}
-	r = each(rule, "names", e, read_name, err);
+	r = seccomp_each(rule, "names", e, read_name, err);
 	if (r == 0 && e->names == 0)
 		r = json_fail(rule, EINVAL, err, "names is missing: it is about no system call");
 	return r;
@@ -331,26 +194,19 @@ static int read_names(const struct json_at *rule, struct entry *e, struct ctn_er
 static int read_rule(const struct json_at *at, void *arg, struct ctn_err *err)
 {
 	struct entry e = {.to = arg};
-	struct asked in = {.caps = 0}, ex = {.caps = 0};
 	const char *said = NULL;
 	struct json_at comment;
 	int r = json_want_object(at, err);
 
-	if (r == 0 && get(at, "comment", &comment))
+	if (r == 0 && seccomp_get(at, "comment", &comment))
 		r = json_want_string(&comment, &said, err);
 	if (r == 0)
 		r = read_action(at, "action", "errnoRet", &e.action, err);
 	if (r == 0)
-		r = each(at, "args", &e.conds, read_cond, err);
+		r = seccomp_each(at, "args", &e.conds, read_cond, err);
 	if (r == 0)
-		r = read_asked(at, "includes", &in, err);
-	if (r == 0)
-		r = read_asked(at, "excludes", &ex, err);
-	if (r < 0)
-		return r;
-	e.applies = in_force(e.to, &in, &ex);
-	e.needs = in.caps;
-	return read_names(at, &e, err);
+		r = seccomp_asked(at, e.to->caps, e.to->kernel, &e.applies, &e.needs, err);
+	return r < 0 ? r : read_names(at, &e, err);
 }
 
 /* --- a profile --- */
@@ -378,7 +234,7 @@ static int read_arch_map(const struct json_at *at, void *arg, struct ctn_err *er
 	if (r == 0)
 		r = read_arch(&name, &here, err);
 	if (r == 0)
-		r = each(at, "subArchitectures", &others, read_arch, err);
+		r = seccomp_each(at, "subArchitectures", &others, read_arch, err);
 	if (r == 0 && here & 1 << SECCOMP_X86_64 && !to->profile->abis)
 		to->profile->abis = here | others;
 	return r;
@@ -389,12 +245,12 @@ static int read_arches(const struct json_at *at, struct reading *to, struct ctn_
 	struct json_at list, map;
 	int r;
 
-	if (get(at, "architectures", &list) && get(at, "archMap", &map) && json_length(&list) > 0 &&
-	    json_length(&map) > 0)
+	if (seccomp_get(at, "architectures", &list) && seccomp_get(at, "archMap", &map) &&
+	    json_length(&list) > 0 && json_length(&map) > 0)
 		return json_fail(&list, EINVAL, err, "there is archMap, too: use either");
-	r = each(at, "architectures", &to->profile->abis, read_arch, err);
+	r = seccomp_each(at, "architectures", &to->profile->abis, read_arch, err);
 	if (r == 0)
-		r = each(at, "archMap", to, read_arch_map, err);
+		r = seccomp_each(at, "archMap", to, read_arch_map, err);
 	to->profile->abis |= 1 << SECCOMP_X86_64;
 	return r;
 }
@@ -419,7 +275,7 @@ static int refuse_listener(const struct json_at *at, struct ctn_err *err)
 		const char *text = NULL;
 		int r;
 
-		if (!get(at, keys[i], &value))
+		if (!seccomp_get(at, keys[i], &value))
 			continue;
 		r = json_want_string(&value, &text, err);
 		if (r < 0)
@@ -444,8 +300,8 @@ int seccomp_json_add(struct seccomp_profile *p, const struct json_at *at, uint64
 	if (r == 0)
 		r = read_arches(at, &to, err);
 	if (r == 0)
-		r = each(at, "flags", &p->flags, read_flag, err);
+		r = seccomp_each(at, "flags", &p->flags, read_flag, err);
 	if (r == 0)
 		r = refuse_listener(at, err);
-	return r < 0 ? r : each(at, "syscalls", &to, read_rule, err);
+	return r < 0 ? r : seccomp_each(at, "syscalls", &to, read_rule, err);
 }

@@ -158,6 +158,20 @@ extern const size_t seccomp_row_count;
 int seccomp_json_add(struct seccomp_profile *p, const struct json_at *at, uint64_t caps,
 		     uint32_t kernel, struct ctn_err *err);
 
+/* --- seccomp_asked.c --- */
+
+/** seccomp_get() - a member that is there and not null, which says as little as nothing.
+ * seccomp_each() - call @fn with each element of the array under @key, if there is one. */
+bool seccomp_get(const struct json_at *object, const char *key, struct json_at *ret);
+int seccomp_each(const struct json_at *object, const char *key, void *arg,
+		 int (*fn)(const struct json_at *at, void *arg, struct ctn_err *err),
+		 struct ctn_err *err);
+
+/** seccomp_asked() - is a rule in force for these capabilities and this kernel? @ret_needs: the
+ * capabilities that it asks for. */
+int seccomp_asked(const struct json_at *rule, uint64_t caps, uint32_t kernel, bool *ret_applies,
+		  uint64_t *ret_needs, struct ctn_err *err);
+
 /* --- seccomp_bpf.c --- */
 
 /** seccomp_assemble() - compile the rules. -E2BIG when there is no room in BPF_MAXINSNS. */
