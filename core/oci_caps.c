@@ -46,27 +46,6 @@ static int take_bounding(struct oci_reader *in, const struct json_at *at, struct
 	return want_caps(at, &in->spec->caps, err);
 }
 
-/* capset(2) would refuse the first, prctl(2) the second. A document in the runtime-spec's form may
- * have the second: then it is as with the other runtimes, which write such ones themselves. */
-static int check_sets(const struct oci_reader *in, const struct json_at *at, uint64_t *caps,
-		      struct ctn_err *err)
-{
-	uint64_t may = caps[SPEC_CAP_PERMITTED] & caps[SPEC_CAP_INHERITABLE];
-	char name[32];
-
-	if (caps[SPEC_CAP_EFFECTIVE] & ~caps[SPEC_CAP_PERMITTED]) {
-		uint64_t over = caps[SPEC_CAP_EFFECTIVE] & ~caps[SPEC_CAP_PERMITTED];
-
-		return json_fail(at, EINVAL, err, "%s is effective without being permitted",
-				 caps_name((unsigned)__builtin_ctzll(over), name, sizeof(name)));
-	}
-	if (in->strict && caps[SPEC_CAP_AMBIENT] & ~may)
-		return json_fail(at, EINVAL, err,
-				 "an ambient capability must be permitted and inheritable");
-	caps[SPEC_CAP_AMBIENT] &= may;
-	return 0;
-}
-
 /* Are the sets those that the bounding set and the user would give anyway? */
 static bool follow(const struct oci_reader *in)
 {
@@ -90,10 +69,17 @@ int oci_take_caps(struct oci_reader *in, const struct json_at *at, struct ctn_er
 	if (!oci)
 		return json_fail(at, ENOMEM, err, "no memory");
 	r = oci_props(in, at, in->strict ? members + 1 : members, err);
-	if (r == 0)
-		r = check_sets(in, at, oci->caps, err);
 	if (r < 0)
 		return r;
+	/* What is not both permitted and inheritable the kernel makes no ambient one of. runc
+	 * writes such documents itself, and starts them. */
+	if (!in->strict)
+		oci->caps[SPEC_CAP_AMBIENT] &= oci->caps[SPEC_CAP_PERMITTED] &
+					       oci->caps[SPEC_CAP_INHERITABLE];
+	oci->has_caps = true;
+	/* The own form's `caps` may come later. */
+	if (spec_caps_check(oci, in->strict ? UINT64_MAX : in->spec->caps, err) < 0)
+		return json_fail_context(at, err);
 	oci->has_caps = in->strict || !follow(in);
 	if (!oci->has_caps)
 		memset(oci->caps, 0, sizeof(oci->caps));

@@ -89,6 +89,8 @@ static const struct bad rows[] = {
 	 "process.capabilities.inheritable", "array"},
 	{PROCESS, "\"capabilities\": {\"effective\": [\"CAP_KILL\"]}", EINVAL,
 	 "process.capabilities", "cap_kill"},
+	{PROCESS, "\"capabilities\": {\"permitted\": [\"CAP_KILL\"]}", EINVAL,
+	 "process.capabilities", "not in bounding"},
 	{PROCESS, "\"rlimits\": [{\"type\": \"RLIMIT_X\", \"soft\": 1, \"hard\": 1}]", EINVAL,
 	 "process.rlimits[0]", "RLIMIT_X"},
 	{PROCESS, "\"rlimits\": [{\"type\": \"nofile\", \"soft\": 1, \"hard\": 1}]", EINVAL,

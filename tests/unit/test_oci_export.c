@@ -357,7 +357,7 @@ static void test_members_bad(void)
 		{"{\"process\": {\"capabilities\": {\"bounding\": []}}}",
 		 "process.capabilities.bounding", "no member"},
 		{"{\"process\": {\"capabilities\": {\"ambient\": [\"CAP_KILL\"]}}}",
-		 "process.capabilities", "inheritable"},
+		 "process.capabilities", "ambient has cap_kill"},
 		{"{\"process\": {\"scheduler\": {\"policy\": \"SCHED_IDLE\", \"x\": 1}}}",
 		 "process.scheduler.x", "no member"},
 		{"{\"process\": {\"consoleSize\": {\"height\": 1, \"width\": 1, \"x\": 1}}}",
