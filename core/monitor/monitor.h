@@ -175,6 +175,7 @@ struct stage {
 	int go, report;
 	int terminal; /* what the program gets as its streams; -1: the FIFOs */
 	struct mounts mounts;
+	int proc, sys; /* those mounts, where others may write to the root file system; else -1 */
 	char *cgroups; /* /proc/self/cgroup, as the host sees it; NULL where nobody asks */
 };
 
@@ -206,6 +207,10 @@ int stage_cgroup_mount(struct stage *s, const struct plan_mount *m, struct ctn_e
 /* stage_binds.c */
 /** stage_mount_list() - the entries of `mounts`, in their order. */
 int stage_mount_list(struct stage *s, struct ctn_err *err);
+/* stage_mounts.c */
+/** stage_keep() - what was just mounted is at @path: remember /proc and /sys, so that their files
+ * are found whatever becomes of the names above them. */
+int stage_keep(struct stage *s, int mount, const char *path, struct ctn_err *err);
 /* stage_target.c */
 /**
  * stage_target() - a place to mount on, found safely under the new root whoever wrote what is in

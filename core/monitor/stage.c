@@ -282,7 +282,13 @@ static void report(int fd, const char *step, const struct ctn_err *err)
 
 void stage_run(const struct plan *p, const struct stdio *io, int go, int report_fd)
 {
-	struct stage s = {.plan = p, .io = io, .go = go, .report = report_fd, .terminal = -1};
+	struct stage s = {.plan = p,
+			  .io = io,
+			  .go = go,
+			  .report = report_fd,
+			  .terminal = -1,
+			  .proc = -1,
+			  .sys = -1};
 	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
 		       (plan_maps_ids(p) ? WITH_USER_NS : 0);
 

@@ -67,7 +67,30 @@ int stage_attach(struct stage *s, int mount, const char *path, struct ctn_err *e
 	if (move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
 	    0)
 		return ctn_fail_errno(err, "mount on %s", path);
-	return 0;
+	return stage_keep(s, mount, path, err);
+}
+
+int stage_keep(struct stage *s, int mount, const char *path, struct ctn_err *err)
+{
+	int *to = strcmp(path, "/proc") == 0  ? &s->proc
+		  : strcmp(path, "/sys") == 0 ? &s->sys
+					      : NULL;
+
+	if (!to || !(s->plan->msg->flags & WIRE_ROOT_OWN))
+		return 0;
+	*to = fcntl(mount, F_DUPFD_CLOEXEC, 0);
+	return *to < 0 ? ctn_fail_errno(err, "keep the mount of %s", path) : 0;
+}
+
+/* A place to hide or to protect. In a root file system that somebody changes at this moment, /proc
+ * may already be another directory; its mount is not (CVE-2019-19921). */
+static int open_kept(const struct stage *s, const char *path)
+{
+	if (s->proc >= 0 && strncmp(path, "/proc/", 6) == 0)
+		return open_in_root(s->proc, path + 5, 0);
+	if (s->sys >= 0 && strncmp(path, "/sys/", 5) == 0)
+		return open_in_root(s->sys, path + 4, 0);
+	return open_in_root(s->mounts.root, path, 0);
 }
 
 static int restrict_mount(int mount, unsigned attr, const char *path, struct ctn_err *err)
@@ -141,7 +164,7 @@ static int fail_path(const char *path, struct ctn_err *err)
 int stage_readonly(struct stage *s, struct ctn_err *err)
 {
 	for (char **path = s->plan->readonly; *path; path++) {
-		ctn_autoclose int at = open_in_root(s->mounts.root, *path, 0), fd = -1;
+		ctn_autoclose int at = open_kept(s, *path), fd = -1;
 		int r;
 
 		if (at < 0 && is_missing(errno))
@@ -168,7 +191,7 @@ int stage_masks(struct stage *s, struct ctn_err *err)
 			MOUNT_ATTR_NOEXEC;
 
 	for (char **path = s->plan->masked; *path; path++) {
-		ctn_autoclose int at = open_in_root(s->mounts.root, *path, 0), fd = -1;
+		ctn_autoclose int at = open_kept(s, *path), fd = -1;
 		struct stat st;
 		int r;
 

@@ -194,5 +194,5 @@ int stage_mount_at(struct stage *s, int mount, const char *path, bool directory,
 				"%s was changed by somebody while it was mounted on; keep others "
 				"from writing there, and start again",
 				path);
-	return 0;
+	return stage_keep(s, mount, path, err);
 }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Root file systems that are directories of the user's."""
 
+import contextlib
+import ctypes
 import errno
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -335,3 +338,47 @@ def test_foreign_passwd(ctn, tmp_path):
         os.unlink(at)
         make()
         ctn.refused("cmd", "true", code, "passwd|redis")
+
+
+@contextlib.contextmanager
+def exchanged(one, two):
+    """Somebody who exchanges two names all the time."""
+    libc, end = ctypes.CDLL(None, use_errno=True), threading.Event()
+    names = [-100, os.fsencode(one), -100, os.fsencode(two), 2]
+
+    def run():
+        while not end.is_set():
+            libc.renameat2(*names)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+@pytest.mark.slow_ok(120)
+def test_a_root_that_changes_meanwhile(ctn, root):
+    """Whatever is at /proc in the end: what is to be hidden in the kernel's own is hidden."""
+    os.mkdir(root + "/proc2")
+    for name in ("keys", "kcore", "timer_list", "sys"):
+        for top in ("proc", "proc2"):
+            os.mkdir(os.path.join(root, top, name))
+    ctn.put("rootfs", root + " rw")
+    moved = 0
+    for _ in range(40):
+        with exchanged(root + "/proc", root + "/proc2"):
+            if ctn.write("cmd", '["sleep", "1000"]\n'):
+                continue
+        lines = [l.split() for l in slurp("/proc/%d/mountinfo" % ctn.pid()).splitlines()]
+        real = [l[4] for l in lines if l[l.index("-") + 1] == "proc" and l[3] == "/"]
+        assert len(real) == 1
+        moved += real[0] != "/proc"
+        at = {l[4]: l for l in lines}
+        for name in ("keys", "timer_list"):
+            assert real[0] + "/" + name in at or not os.path.exists("/proc/" + name), real[0]
+        assert "ro" in at[real[0] + "/sys"][5].split(","), "%s/sys can be written" % real[0]
+        ctn.put("ctl", "kill")
+    assert moved
