@@ -54,7 +54,7 @@ def test_controlling_terminal_and_session(term):
 @pytest.mark.parametrize("init", [0, 1])
 def test_below_the_small_init(term, init):
     term.put("init", init)
-    got = out(term, "tty; ps -o tty=,sid= -p $$; echo x > /dev/tty; ls /proc/$$/fd | tr '\\n' ' '").split()
+    got = out(term, "tty; ps -o tty=,sid= -p $$; echo x > /dev/tty; ls /proc/$$/fd").split()
     assert got[0] == "/dev/pts/0" and got[1] == "pts/0" and got[3:] == ["x", "0", "1", "2"]
 
 
