@@ -47,14 +47,16 @@ static int present_spec(struct container *c, struct spec **ret, struct ctn_err *
 int container_print_spec(struct container *c, FILE *out, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
-	struct spec *spec = NULL;
+	struct spec *spec = NULL, *named;
 	int r = present_spec(c, &spec, err);
 
 	if (r < 0)
 		return r;
-	r = spec_to_text(spec, &text, err);
+	named = container_spec_named(c->engine, spec);
+	r = named ? spec_to_text(named, &text, err) : ctn_fail(err, ENOMEM, "no memory for a spec");
 	if (r == 0)
 		fputs(text, out);
+	spec_put(named);
 	spec_put(spec);
 	return r;
 }
