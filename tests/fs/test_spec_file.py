@@ -176,3 +176,18 @@ def test_a_start_with_the_written_spec(ctn):
     assert ctn.state() == "created"
     ctn.put("ctl", "start")
     assert ctn.finish() == 0 and ctn.read("log") == "/tmp\n7\n"
+
+
+def test_names_of_other_containers(tidy):
+    """Names go in and come out; what is kept is the id, so a rename is seen."""
+    make(tidy, name="db", cmd=["sleep", "1000"])
+    web = make(tidy, name="web", cmd=["sleep", "1000"], ns={"net": "container:db"})
+    assert os.readlink(web.path("ns/net")) != "" and web.state() == "running"
+    assert json.loads(web.read("spec"))["ns"]["net"] == "container:db"
+    os.rename(tidy.path("db"), tidy.path("db2"))
+    text = web.read("spec")
+    assert json.loads(text)["ns"]["net"] == "container:db2"
+    web.put("ctl", "kill")
+    assert web.write("spec", text) == 0 and web.get("ns/net") == "container:db2"
+    assert web.write("spec", '{"ns": {"net": "container:nonesuch"}}') == errno.ENOENT
+    assert web.get("ns/net") == "container:db2" and "nonesuch" in web.last_error().text
