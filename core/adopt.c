@@ -236,7 +236,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 	if (r == 0)
 		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
 	if (r == 0) /* after a reboot its cgroup is new */
-		r = container_apply_limits(c, c->spec, err);
+		r = container_apply_limits(c, c->spec, false, err);
 	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
 			    business */
 		r = 0;

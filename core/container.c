@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making, removing, renaming containers, and looking at them. */
+/* Removing and renaming containers, and looking at them. container_create.c makes them. */
 #include "container.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,7 +13,7 @@
 #include "container_private.h"
 #include "io.h"
 
-enum { CGROUP_REMOVE_MS = 2000, LAYER_MODE = 0755 };
+enum { CGROUP_REMOVE_MS = 2000 };
 
 static const char *const state_names[] = {
 	[CTN_CREATED] = "created", [CTN_STARTING] = "starting", [CTN_RUNNING] = "running",
@@ -91,7 +90,7 @@ const char *container_cgroup_name(const struct container *c)
 
 /* --- on disk --- */
 
-static int open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
+int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -104,17 +103,18 @@ static int open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
 int container_open_dirs(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
-	int r = open_dir(e->state_fd, c->id, &c->dirfd, err);
+	int r = container_open_dir(e->state_fd, c->id, &c->dirfd, err);
 
 	if (r < 0)
 		return r;
 	if (mkdirat(e->run_fd, c->id, 0700) < 0 && errno != EEXIST)
 		return ctn_fail_errno(err, "make the run directory %s", c->id);
-	return open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+	return container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
 }
 
 /* The old value of the same knob is in force already where the cgroup was there before. */
-int container_apply_limits(struct container *c, const struct spec *spec, struct ctn_err *err)
+int container_apply_limits(struct container *c, const struct spec *spec, bool strict,
+			   struct ctn_err *err)
 {
 	for (const struct cgroup_knob *k = cgroup_knobs; k->name; k++) {
 		size_t n = strlen(k->name);
@@ -126,9 +126,8 @@ int container_apply_limits(struct container *c, const struct spec *spec, struct 
 			if (strncmp(entry, k->name, n) != 0 || entry[n] != ' ' || !k->write)
 				continue;
 			r = k->write(c->cgroup, entry + n + 1, err);
-			/* A default for a controller that this host lacks is no reason to refuse.
-			 */
-			if (r < 0 && r != -EOPNOTSUPP)
+			if (r < 0 &&
+			    (r != -EOPNOTSUPP || (strict && strcmp(entry, SPEC_KNOB_DEFAULT) != 0)))
 				return r;
 		}
 	}
@@ -142,51 +141,8 @@ int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
 	return state_save(c->dirfd, &rec, err);
 }
 
-static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
-{
-	unsigned char bytes[CTN_ID_LEN / 2];
-
-	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-		return ctn_fail_errno(err, "make an id");
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		sprintf(id + 2 * i, "%02x", bytes[i]);
-	return 0;
-}
-
-/* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
- * counts. */
-static int create_on_disk(struct container *c, struct ctn_err *err)
-{
-	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
-	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = c->spec};
-	struct engine *e = c->engine;
-	char tmp[CTN_ID_LEN + 8];
-	int r;
-
-	snprintf(tmp, sizeof(tmp), "new-%s", c->id);
-	if (mkdirat(e->state_fd, tmp, 0700) < 0)
-		return ctn_fail_errno(err, "make the state directory");
-	r = open_dir(e->state_fd, tmp, &c->dirfd, err);
-	for (size_t i = 0; r == 0 && i < CTN_COUNT(dirs); i++) {
-		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
-			r = ctn_fail_errno(err, "make the directory %s", dirs[i]);
-	}
-	if (r == 0)
-		r = state_save_new(c->dirfd, &rec, err);
-	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
-		r = ctn_fail_errno(err, "name the state directory");
-	if (r < 0) {
-		(void)io_remove_tree_at(e->state_fd, tmp, NULL);
-		return r;
-	}
-	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
-		r = ctn_fail_errno(err, "make the run directory");
-	return r < 0 ? r : open_dir(e->run_fd, c->id, &c->run_dirfd, err);
-}
-
-/* All that is outside of this process, in the reverse order of making it. From the renaming on the
- * container does not exist. */
-static int remove_resources(struct container *c, struct ctn_err *err)
+/* In the reverse order of making it. From the renaming on the container does not exist. */
+int container_remove_resources(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
 	char trash[CTN_ID_LEN + 8];
@@ -198,52 +154,6 @@ static int remove_resources(struct container *c, struct ctn_err *err)
 	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "move the state directory away");
 	sweeper_add(e->sweeper, c->id);
-	return 0;
-}
-
-static int create_resources(struct container *c, struct ctn_err *err)
-{
-	int r = make_id(c->id, err);
-
-	if (r == 0)
-		r = create_on_disk(c, err);
-	if (r == 0)
-		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
-	if (r == 0) {
-		if (!c->cgroup_name[0]) /* one with a name may have been there before */
-			container_devices_fresh(c);
-		r = container_apply_limits(c, c->spec, err);
-	}
-	if (r < 0 && c->id[0])
-		(void)remove_resources(c, NULL);
-	return r;
-}
-
-int container_create(struct engine *e, const char *name, struct container **ret,
-		     struct ctn_err *err)
-{
-	struct container *c = NULL;
-	struct spec *spec;
-	int r = spec_name_check(name, err);
-
-	if (r < 0)
-		return r;
-	spec = spec_new(name);
-	if (!spec)
-		return ctn_fail(err, ENOMEM, "no memory for a container");
-	r = registry_add(e, spec, 0, &c, err);
-	spec_put(spec);
-	if (r < 0)
-		return r;
-	c->created = c->changed = c->moved = ctn_now();
-	r = create_resources(c, err);
-	if (r < 0) {
-		registry_drop(c);
-		container_put(c);
-		return r;
-	}
-	registry_publish(c);
-	*ret = c;
 	return 0;
 }
 
@@ -276,9 +186,9 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 	pthread_mutex_lock(&c->edit); /* a writer that is under way finishes first */
 	r = begin_removal(c, err);
 	if (r == 0) {
-		r = remove_resources(c, err);
+		r = container_remove_resources(c, err);
 		if (r < 0) { /* a stranger's process sits in its cgroup: it stays, whole */
-			(void)container_apply_limits(c, c->spec, NULL);
+			(void)container_apply_limits(c, c->spec, false, NULL);
 			pthread_mutex_lock(&c->lock);
 			c->removed = false;
 			pthread_mutex_unlock(&c->lock);

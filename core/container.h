@@ -135,6 +135,11 @@ struct spec *container_spec_named(struct engine *e, struct spec *spec);
  * would start. */
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err);
 
+/** container_print_spec(), container_print_oci() - its whole configuration as a document, in the
+ * tree's own form or the OCI's: what it runs with, or will start with. */
+int container_print_spec(struct container *c, FILE *out, struct ctn_err *err);
+int container_print_oci(struct container *c, FILE *out, struct ctn_err *err);
+
 /** container_print_seccomp(), _ns_list(), _ps(): the text of those files. */
 int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err);
 int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err);

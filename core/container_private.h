@@ -81,6 +81,8 @@ struct container {
 	bool has_exit;
 	uint64_t restarts, log_dropped, log_start;
 	struct life_waiter waiters; /* head of a ring */
+	struct life_waiter
+		maker; /* container_create.c's, while it is not ready because it must start */
 };
 
 /* What an epoll event is about; its data is serial << 2 | kind. */
@@ -122,6 +124,8 @@ int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct con
 void registry_publish(struct container *c);
 void registry_drop(
 	struct container *c); /* forget name, serial and ids; the registry's reference goes */
+/** registry_find_serial() - also one that is not ready. */
+struct container *registry_find_serial(struct engine *e, uint32_t serial);
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
 struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
 void registry_free(struct engine *e);
@@ -129,8 +133,14 @@ void registry_free(struct engine *e);
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */
 uint64_t ctn_now(void);					      /* nanoseconds since the epoch */
+int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err);
 int container_open_dirs(struct container *c, struct ctn_err *err);
-int container_apply_limits(struct container *c, const struct spec *spec, struct ctn_err *err);
+/** container_apply_limits() - write all of @spec's cgroup knobs. @strict: one that this kernel
+ * lacks is -EOPNOTSUPP, unless it is the default; otherwise it is passed over. */
+int container_apply_limits(struct container *c, const struct spec *spec, bool strict,
+			   struct ctn_err *err);
+/** container_remove_resources() - all of it that is outside of this process. */
+int container_remove_resources(struct container *c, struct ctn_err *err);
 int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
 bool container_is_up(
 	const struct container *c); /* under its lock: a program of its exists, or is about to */

@@ -11,9 +11,7 @@
 #include "spec_idmap.h"
 #include "users.h"
 
-/* Directories of the host that every container sees, read-only; links among them are in the
- * skeleton. */
-static const char *const host_binds[] = {"/usr",   "/opt",   "/bin",	"/sbin", "/lib",
+const char *const launch_host_binds[] = {"/usr",   "/opt",   "/bin",	"/sbin", "/lib",
 					 "/lib32", "/lib64", "/libx32", NULL};
 
 uint32_t pack_bytes(struct packer *p, const void *bytes, size_t len)
@@ -113,7 +111,7 @@ static void pack_paths(struct packer *p, struct wire_start *m, const struct cont
 	m->lower = pack_string(p, spec->rootfs ? spec->rootfs : lower);
 	m->state = pack_string(p, state);
 	m->run = pack_string(p, run);
-	m->binds = pack_list(p, spec->rootfs ? none : host_binds);
+	m->binds = pack_list(p, spec->rootfs ? none : launch_host_binds);
 }
 
 static struct wire_array pack_map(struct packer *p, const struct spec_maps *maps)

@@ -18,6 +18,10 @@ struct wire_array pack_array(struct packer *p, const void *items, size_t size, s
 struct wire_list pack_list(struct packer *p, const char *const *items);
 struct wire_list pack_string(struct packer *p, const char *text);
 
+/** launch_host_binds - directories of the host that a container with rootfs `host` sees, read-only;
+ * links among them are in the skeleton. Ended by NULL. */
+extern const char *const launch_host_binds[];
+
 /**
  * struct launch_ids - whose ids a container has: its own range, a map of its own, or those of the
  * user namespace that it joins.

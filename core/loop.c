@@ -34,7 +34,7 @@ static void (*const handlers[])(struct container *c) = {
 /* By serial: an event may be about a container that another thread has removed meanwhile. */
 static void dispatch(struct engine *e, uint64_t data)
 {
-	struct container *c = container_find_serial(e, (uint32_t)(data >> KIND_BITS));
+	struct container *c = registry_find_serial(e, (uint32_t)(data >> KIND_BITS));
 
 	if (c)
 		handlers[data & ((1 << KIND_BITS) - 1)](c);

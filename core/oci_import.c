@@ -8,7 +8,19 @@
 #include "cleanup.h"
 #include "oci_private.h"
 
-static const char name_key[] = "org.ctnfs.name";
+static const char name_key[] = "org.ctnfs.name", rootfs_key[] = "org.ctnfs.rootfs";
+
+bool oci_has_own_root(const struct json_at *at)
+{
+	struct json_at annotations, value;
+
+	while (at->parent)
+		at = at->parent;
+	return json_object_is_type(at->value, json_type_object) &&
+	       json_get(at, "annotations", &annotations) &&
+	       json_object_is_type(annotations.value, json_type_object) &&
+	       json_get(&annotations, rootfs_key, &value);
+}
 
 bool oci_is(const struct json_at *root)
 {
@@ -70,8 +82,8 @@ static int take_root(struct oci_reader *in, const struct json_at *at, struct ctn
 		r = json_want_string(&member, &text, err);
 	if (r == 0)
 		r = oci_path(&member, in->bundle, text, &path, err);
-	if (r < 0)
-		return r;
+	if (r < 0 || oci_has_own_root(at))
+		return r; /* then path only stands in for it */
 	if (asprintf(&line, "%s %s", path, readonly ? "ro" : "rw") < 0)
 		return json_fail(at, ENOMEM, err, "no memory");
 	return oci_field(in, &member, "rootfs", line, err);
@@ -152,6 +164,10 @@ static int take_annotation(struct oci_reader *in, const struct json_at *at, stru
 		return r;
 	if (strcmp(at->key, name_key) == 0)
 		return take_name(in, at, text, err);
+	if (!in->strict && strcmp(at->key, rootfs_key) == 0)
+		return strcmp(text, "host") == 0
+			       ? 0
+			       : json_fail(at, EINVAL, err, "'%.40s' is not host", text);
 	if (!at->key[0] || strchr(at->key, '='))
 		return json_fail(at, EINVAL, err, "a key cannot be empty or have a = in it");
 	if (list->len >= SPEC_LINES_MAX)

@@ -221,6 +221,15 @@ static bool is_default(const struct oci_reader *in, const struct entry *e, size_
 	       asprintf(&bind, "rbind,%s,noidmap", d->options) > 0 && strcmp(e->options, bind) == 0;
 }
 
+/* What our own documents bind where the root is ours, and every such container has anyhow. */
+static bool is_of_own_root(const struct json_at *at, const struct entry *e)
+{
+	return e->bind && oci_has_own_root(at) &&
+	       (strcmp(e->target, "/") == 0 ||
+		(strcmp(e->source, e->target) == 0 &&
+		 strcmp(e->options, "rbind,ro,nosuid,nodev,noidmap") == 0));
+}
+
 static int take_mount(struct oci_reader *in, const struct json_at *at, struct ctn_err *err)
 {
 	autoentry struct entry e = {0};
@@ -228,7 +237,7 @@ static int take_mount(struct oci_reader *in, const struct json_at *at, struct ct
 	ssize_t i;
 	int r = want_entry(in, at, &e, err);
 
-	if (r < 0)
+	if (r < 0 || is_of_own_root(at, &e))
 		return r;
 	i = default_find(e.target);
 	if (i >= 0) {

@@ -141,4 +141,8 @@ extern const struct oci_default_mount oci_default_mounts[]; /* ended by a row wi
 bool oci_default_bound(const struct spec *spec, const struct oci_default_mount *mount);
 bool oci_default_absent(const struct spec *spec, const struct oci_default_mount *mount);
 
+/** oci_has_own_root() - whether the document that @at is in has the annotation org.ctnfs.rootfs:
+ * the root is ours, as our own documents say. */
+bool oci_has_own_root(const struct json_at *at);
+
 #endif

@@ -317,17 +317,27 @@ struct container *container_find(struct engine *e, const char *name)
 	return c;
 }
 
-struct container *container_find_serial(struct engine *e, uint32_t serial)
+static struct container *find_serial(struct engine *e, uint32_t serial, bool ready)
 {
 	struct container *c = NULL;
 	size_t at;
 
 	pthread_rwlock_rdlock(&e->lock);
 	at = serial_slot(e, serial);
-	if (at < e->n && e->by_serial[at]->serial == serial && e->by_serial[at]->ready)
+	if (at < e->n && e->by_serial[at]->serial == serial && (e->by_serial[at]->ready || !ready))
 		c = container_get(e->by_serial[at]);
 	pthread_rwlock_unlock(&e->lock);
 	return c;
+}
+
+struct container *container_find_serial(struct engine *e, uint32_t serial)
+{
+	return find_serial(e, serial, true);
+}
+
+struct container *registry_find_serial(struct engine *e, uint32_t serial)
+{
+	return find_serial(e, serial, false);
 }
 
 /* Ids are not in order: this is for references, which are few. */
@@ -365,8 +375,13 @@ int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
 
 void registry_free(struct engine *e)
 {
-	for (size_t i = 0; i < e->n; i++)
-		container_put(e->by_name[i]);
+	for (size_t i = 0; i < e->n; i++) {
+		struct container *c = e->by_name[i];
+
+		if (c->maker.next) /* its start goes on, and the next server sees the end */
+			(void)life_cancel(&c->maker);
+		container_put(c);
+	}
 	free(e->by_name);
 	free(e->by_serial);
 	free(e->ids_used);

@@ -39,7 +39,7 @@ struct spec *spec_new(const char *name)
 	if (!s->name || !s->cwd || !s->user || !s->seccomp ||
 	    add_all(&s->devices, spec_default_devices) < 0 ||
 	    add_all(&s->paths, spec_default_paths) < 0 ||
-	    spec_set_knob(s, "pids.max", "4096", NULL) < 0) {
+	    strlist_add(&s->cgroup, SPEC_KNOB_DEFAULT, strlen(SPEC_KNOB_DEFAULT)) < 0) {
 		spec_put(s);
 		return NULL;
 	}

@@ -26,6 +26,9 @@ enum {
 	SPEC_GROUPS_MAX = 64, /* supplementary groups */
 };
 
+/** The one limit that a container has when nobody says so, as it stands in @cgroup. */
+#define SPEC_KNOB_DEFAULT "pids.max 4096"
+
 /** Where the root file system's changes go. */
 enum spec_root_mode { SPEC_ROOT_OVERLAY, SPEC_ROOT_RO, SPEC_ROOT_RW };
 

@@ -126,7 +126,7 @@ static int add_rows(struct dir *d, const struct node_ref *ref)
 
 	for (const struct node *node = node_next(ref->node, NULL); r == 0 && node;
 	     node = node_next(ref->node, node)) {
-		if (node->flags & N_UNLISTED)
+		if (node->flags & (N_UNLISTED | N_SCRATCH))
 			continue;
 		if (node->flags & N_OWN)
 			r = add_processes(d, ref, node);
@@ -159,6 +159,18 @@ static int add_containers(struct dir *d, const struct node_ref *ref)
 	return r;
 }
 
+static int add_scratch(struct dir *d, const struct node_ref *ref)
+{
+	char names[SCRATCH_MAX][SCRATCH_NAME_ROOM];
+	struct node_ref found[SCRATCH_MAX];
+	size_t n = scratch_list(ref, names, found);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = dir_add(d, names[i], node_ino(&found[i]), S_IFREG);
+	return r;
+}
+
 /* Under d->lock. */
 static int dir_fill(struct dir *d, struct fs *fs)
 {
@@ -173,6 +185,8 @@ static int dir_fill(struct dir *d, struct fs *fs)
 		r = add_rows(d, &ref);
 	if (r == 0 && !ref.c)
 		r = add_containers(d, &ref);
+	if (r == 0 && ref.c)
+		r = add_scratch(d, &ref);
 	node_ref_put(&ref);
 	return r;
 }

@@ -14,6 +14,12 @@ node_show show_root_error, show_root_status;
 /* readme.c */
 node_show show_readme;
 
+/* documents.c */
+node_show show_new, show_spec, show_config_json;
+
+/* scratch.c */
+node_show show_scratch;
+
 /* files_config.c */
 node_show show_field, show_seccomp, show_ns_list, show_caps_sets;
 

@@ -56,6 +56,8 @@ void handle_put(struct handle *h)
 	write_release(h);
 	if (h->ref.node->flags & N_LOG)
 		log_closed(&h->ref);
+	if (h->ref.node->flags & N_SCRATCH)
+		scratch_closed(&h->ref);
 	node_ref_put(&h->ref);
 	pthread_mutex_destroy(&h->lock);
 	free(h->snapshot);
@@ -67,16 +69,17 @@ static void handle_drop(struct opened *o)
 	handle_put((struct handle *)o);
 }
 
-/* Takes @ref's reference over on success. */
-static int handle_new(const struct node_ref *ref, int flags, struct handle **ret,
-		      struct ctn_err *err)
+int handle_new(const struct node_ref *ref, int flags, struct handle **ret, struct ctn_err *err)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 	int r;
 
 	if (!h)
 		return ctn_fail(err, ENOMEM, "%s: no memory to open it", ref->node->path);
-	r = ref->node->flags & N_LOG ? log_opened(ref) : 0;
+	if (ref->node->flags & N_LOG)
+		r = log_opened(ref);
+	else
+		r = ref->node->flags & N_SCRATCH ? scratch_opened(ref) : 0;
 	if (r < 0) {
 		free(h);
 		errno = -r;
@@ -114,10 +117,15 @@ static int check_access(const struct node_ref *ref, int flags, struct ctn_err *e
 /* O_TRUNC comes with the open, and its failure is the open's. */
 static int truncate_opened(struct handle *h)
 {
+	const struct stat empty = {0};
 	struct ctn_err err = {0};
 	int r = 0;
 
-	if (h->flags & O_TRUNC && (h->flags & O_ACCMODE) != O_RDONLY)
+	if (!(h->flags & O_TRUNC) || (h->flags & O_ACCMODE) == O_RDONLY)
+		return 0;
+	if (h->ref.node->flags & N_SCRATCH)
+		r = scratch_set(&h->ref, &empty, FUSE_SET_ATTR_SIZE, &err);
+	else
 		r = write_truncate(&h->ref, h, &err);
 	return r < 0 ? -node_refuse(&h->ref, &err) : 0;
 }
@@ -222,8 +230,9 @@ static int read_snapshot(struct handle *h, size_t size, uint64_t off, char **ret
 	return 0;
 }
 
-static int read_log(struct handle *h, size_t size, off_t off, char **ret, size_t *ret_len,
-		    struct ctn_err *err)
+/* The log, or a scratch file: nothing is rendered. */
+static int read_bytes(struct handle *h, size_t size, off_t off, char **ret, size_t *ret_len,
+		      struct ctn_err *err)
 {
 	char *part = malloc(size + 1); /* the kernel asks for at most a megabyte */
 	ssize_t n;
@@ -231,7 +240,8 @@ static int read_log(struct handle *h, size_t size, off_t off, char **ret, size_t
 	if (!part)
 		return ctn_fail(err, ENOMEM, "%s: no memory to read it", h->ref.node->path);
 	pthread_mutex_lock(&h->lock);
-	n = log_read(h, part, size, off, err);
+	n = h->ref.node->flags & N_LOG ? log_read(h, part, size, off, err)
+				       : scratch_read(&h->ref, part, size, off);
 	pthread_mutex_unlock(&h->lock);
 	if (n < 0) {
 		free(part);
@@ -257,8 +267,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 		watch_read_wait(req, h, size, off);
 		return;
 	}
-	if (h->ref.node->flags & N_LOG)
-		r = read_log(h, size, off, &part, &len, &err);
+	if (h->ref.node->flags & (N_LOG | N_SCRATCH))
+		r = read_bytes(h, size, off, &part, &len, &err);
 	else
 		r = read_snapshot(h, size, (uint64_t)off, &part, &len, &err);
 	if (r < 0)

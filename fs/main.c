@@ -295,6 +295,7 @@ static int serve(struct server *s)
 
 static void end(struct server *s)
 {
+	write_end();
 	park_abort_all();
 	handle_end();
 	engine_free(s->fs.engine); /* ends its thread; nothing calls watch_changed() any more */

@@ -66,7 +66,7 @@ int node_ref_get(struct fs *fs, fuse_ino_t ino, struct node_ref *ret)
 		ref.c = container_find_serial(fs->engine, serial);
 		if (!ref.c)
 			return -ESTALE;
-		if (!node_visible(ref.node, ref.c)) {
+		if (!node_visible(ref.node, ref.c) || !scratch_exists(&ref)) {
 			node_ref_put(&ref);
 			return -ENOENT;
 		}
@@ -121,7 +121,7 @@ int node_render(const struct node_ref *ref, char **ret, size_t *ret_len, struct 
 
 /* --- attributes --- */
 
-static struct timespec timespec_of(uint64_t ns)
+struct timespec timespec_of(uint64_t ns)
 {
 	return (struct timespec){.tv_sec = (time_t)(ns / ns_per_sec),
 				 .tv_nsec = (long)(ns % ns_per_sec)};
@@ -213,6 +213,10 @@ int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err)
 			return r;
 		set_size(&st, log_bytes);
 		set_times(&st, log_mtime);
+	} else if (ref->node->flags & N_SCRATCH) {
+		r = scratch_stat(ref, &st);
+		if (r < 0)
+			return r;
 	} else if (!S_ISDIR(st.st_mode) && !(ref->node->flags & N_WAIT)) {
 		/* What cannot be read has attributes all the same; a link to nothing is not there.
 		 */
@@ -240,8 +244,8 @@ int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct 
 		return r;
 	e.ino = e.attr.st_ino;
 	if (ref->node->flags & N_FRESH)
-		e.ino = make_ino(container_serial(ref->c), ++fresh & ((1U << NODE_EXTRA_BITS) - 1),
-				 node_row(ref->node));
+		e.ino = make_ino(ref->c ? container_serial(ref->c) : 0,
+				 ++fresh & ((1U << NODE_EXTRA_BITS) - 1), node_row(ref->node));
 	*ret = e;
 	return 0;
 }

@@ -46,9 +46,11 @@ enum node_flags {
 	N_LOG = 1 << 10,     /* offsets are positions in the log (log.c of fs/) */
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
 	N_OWN = 1 << 12,     /* stands for one entry a process, named by its own pid (@extra) */
+	N_DOC = 1 << 13,     /* takes JSON documents: @store gets a whole one */
+	N_SCRATCH = 1 << 14, /* stands for the scratch files (@extra: which) of all directories */
 	N_JSON = 1 << 15,    /* a list of which an entry can be a JSON document of many lines */
 	N_LINKS = 1 << 16,   /* stands for the links that users make here (@extra: which) */
-	N_MANY = N_OWN | N_LINKS,
+	N_MANY = N_OWN | N_LINKS | N_SCRATCH,
 };
 
 struct node;
@@ -60,7 +62,7 @@ struct node_ref {
 	struct fs *fs;
 	const struct node *node;
 	struct container *c; /* a reference, or borrowed from a handle: the callee never puts it */
-	uint32_t extra;	     /* procs/<own pid>: that pid */
+	uint32_t extra;	     /* procs/<own pid>: that pid; of a scratch file: which */
 };
 
 /**
@@ -71,9 +73,9 @@ struct node_ref {
  * @show:  file: print the content. Symlink: print the target, without a newline. NULL: directory,
  * or write-only. 0; -errno with a sentence: the read, readlink or lookup fails so (a symlink's
  * -ENOENT: it is not there now).
- * @store: act on one line (NUL-terminated, blanks around it removed, neither blank nor a comment).
- * 0; LIFE_PENDING: the operation's waiter was queued (write.h); -errno with a sentence and nothing
- * changed. NULL: read-only, or N_MULTI.
+ * @store: act on one line, or of N_DOC on one document (NUL-terminated, blanks around it removed,
+ * neither blank nor a comment). 0; LIFE_PENDING: the operation's waiter was queued (write.h);
+ * -errno with a sentence and nothing changed. NULL: read-only, or N_MULTI.
  * @arg:   for both: a field, knob, kind or controller name.
  * @doc:   one line of documentation.
  */
@@ -202,6 +204,9 @@ extern const struct fuse_lowlevel_ops ctnfs_ops;
 int write_truncate(const struct node_ref *ref, struct handle *h, struct ctn_err *err);
 /** write_release() - refuse what was left incomplete into `error`; free the writer. */
 void write_release(struct handle *h);
+/** write_end() - the server ends: begin no document any more, wait for those under way. Before
+ * park_abort_all(). */
+void write_end(void);
 /** write_waiter() - the waiter that a row's store function gives to a verb of life.h. */
 struct life_waiter *write_waiter(struct write_op *op);
 /** show_ctl() - the verbs, one a line. */
@@ -214,6 +219,12 @@ int store_cmd(const struct node_ref *ref, struct write_op *op, const char *line,
 int store_field(const struct node_ref *ref, struct write_op *op, const char *line,
 		struct ctn_err *err);
 int store_knob(const struct node_ref *ref, struct write_op *op, const char *line,
+	       struct ctn_err *err);
+
+/** store_new(), store_spec() - documents.c: act on one document. */
+int store_new(const struct node_ref *ref, struct write_op *op, const char *text,
+	      struct ctn_err *err);
+int store_spec(const struct node_ref *ref, struct write_op *op, const char *text,
 	       struct ctn_err *err);
 
 /* --- watch.c --- */

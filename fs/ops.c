@@ -67,7 +67,8 @@ static int find_entry(const struct node_ref *dir, const char *name, struct node_
 		ref.c = container_find(dir->fs->engine, name);
 		ref.node = ref.c ? node_at(ROW_CONTAINER) : NULL;
 	}
-	if (!ref.node && !ns_link_find(dir, name, &ref))
+	if (!ref.node && !ns_link_find(dir, name, &ref) &&
+	    !(dir->c && scratch_find(dir, name, &ref)))
 		return -ENOENT;
 	*ret = ref;
 	return 0;

@@ -8,6 +8,9 @@
 /** node_root_touch() - a container was made, removed or renamed: the root directory's mtime. */
 void node_root_touch(void);
 
+/** timespec_of() - nanoseconds since the epoch, as stat(2) has them. */
+struct timespec timespec_of(uint64_t ns);
+
 /** mtime_of_content() - when the content of a file became @text, as far as anybody has looked.
  * mtime_forget() - the container is gone. mtime_now() - nanoseconds since the epoch. */
 uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t len);
@@ -51,7 +54,45 @@ static inline struct fs *req_fs(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
+/* scratch.c: files that editors and sed -i make beside the real ones; in memory, gone with the
+ * server or the container. Each of these takes a struct node_ref of the row N_SCRATCH, or of a
+ * directory.
+ */
+enum { SCRATCH_MAX = 16, SCRATCH_NAME_ROOM = 256 };
+
+/** scratch_may() - whether a file called @name may be made in @dir: @exclusive (it must not exist),
+ * or by a name that editors use; not where a row has that name, or nothing can be written. */
+bool scratch_may(const struct node_ref *dir, const char *name, bool exclusive);
+/** scratch_create() - @ret borrows @dir's container. -EEXIST, -ENOSPC, -ENAMETOOLONG, -ENOMEM. */
+int scratch_create(const struct node_ref *dir, const char *name, struct node_ref *ret,
+		   struct ctn_err *err);
+/** scratch_find() - @ret borrows @dir's container. scratch_list() - all in @dir; their number. */
+bool scratch_find(const struct node_ref *dir, const char *name, struct node_ref *ret);
+size_t scratch_list(const struct node_ref *dir, char names[][SCRATCH_NAME_ROOM],
+		    struct node_ref *ret);
+/** scratch_exists() - true of any other row, too. */
+bool scratch_exists(const struct node_ref *ref);
+int scratch_stat(const struct node_ref *ref, struct stat *st);
+/** scratch_opened(), scratch_closed() - it stays while a descriptor has it. -ENOENT. */
+int scratch_opened(const struct node_ref *ref);
+void scratch_closed(const struct node_ref *ref);
+ssize_t scratch_read(const struct node_ref *ref, void *buf, size_t size, off_t off);
+int scratch_write(const struct node_ref *ref, const char *buf, size_t size, off_t off, bool append,
+		  struct ctn_err *err);
+/** scratch_set() - size, mode, times as SETATTR asks. The owner is fixed. */
+int scratch_set(const struct node_ref *ref, const struct stat *attr, int to_set,
+		struct ctn_err *err);
+/** scratch_unlink() - -ENOENT. scratch_forget() - a container is gone. */
+int scratch_unlink(const struct node_ref *dir, const char *name);
+void scratch_forget(uint32_t serial);
+/** scratch_rename() - answers @req where @name in @dir is a scratch file; false where it is none.
+ */
+bool scratch_rename(fuse_req_t req, const struct node_ref *dir, const char *name,
+		    const struct node_ref *newdir, const char *newname, unsigned flags);
+
 /* handle.c */
+/** handle_new() - takes @ref's reference over on success. */
+int handle_new(const struct node_ref *ref, int flags, struct handle **ret, struct ctn_err *err);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -65,6 +106,9 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 /* ops_change.c */
+/** explain_absence() - why there is no file called @name in @dir, and what was meant. Return:
+ * -ENOENT. */
+int explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err);
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations that make, remove, rename and set. Containers are made by mkdir; files are what the
+/* Operations that make, remove and rename. Containers are made by mkdir; files are what the
  * table has, and whoever wants another one is told which there are. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "../core/cleanup.h"
 #include "ops.h"
 
-enum { WHERE_ROOM = 80, MODE_BITS = 07777 };
+enum { WHERE_ROOM = 80 };
 
 /* A name from a user, as one word of a line of `error`. */
 static void make_where(const struct node *dir, const char *name, char ret[WHERE_ROOM])
@@ -75,8 +76,7 @@ static const struct node *find_elsewhere(const char *name)
 	return NULL;
 }
 
-/* Why there is no file called @name, and what was meant. */
-static void explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err)
+int explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err)
 {
 	const char *nearest = node_nearest(dir->node, name);
 	const struct node *elsewhere = dir->c ? find_elsewhere(name) : NULL;
@@ -95,9 +95,54 @@ static void explain_absence(const struct node_ref *dir, const char *name, struct
 			       nearest);
 	else
 		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; ls shows which there are", name);
+	return -ENOENT;
 }
 
-static void refuse_create(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* Open what was just made. */
+static int open_made(fuse_req_t req, const struct node_ref *ref, const struct fuse_entry_param *e,
+		     struct fuse_file_info *fi, struct ctn_err *err)
+{
+	struct handle *h = NULL;
+	struct node_ref own = {0};
+	int r = node_ref_get(ref->fs, e->ino, &own); /* a reference of the descriptor's own */
+
+	if (r == 0)
+		r = handle_new(&own, fi->flags, &h, err);
+	if (r < 0) {
+		node_ref_put(&own);
+		return r;
+	}
+	fi->fh = (uintptr_t)h;
+	fi->direct_io = 1;
+	fi->noflush = 1;
+	if (fuse_reply_create(req, e, fi) == -ENOENT) /* its opener got a signal */
+		handle_put(h);
+	return 0;
+}
+
+/* A scratch file in @dir; @fi: NULL, or it is to be opened. Return: 0, and it was answered; -errno.
+ */
+static int make_scratch(fuse_req_t req, const struct node_ref *dir, const char *name,
+			struct fuse_file_info *fi, struct ctn_err *err)
+{
+	struct fuse_entry_param e;
+	struct node_ref ref;
+	int r;
+
+	if (!scratch_may(dir, name, !fi || fi->flags & O_EXCL))
+		return explain_absence(dir, name, err);
+	r = scratch_create(dir, name, &ref, err);
+	if (r == 0)
+		r = entry_fill(&ref, &e, err);
+	if (r == 0 && fi)
+		r = open_made(req, &ref, &e, fi, err);
+	else if (r == 0)
+		fuse_reply_entry(req, &e);
+	return r < 0 && !err->code ? ctn_fail(err, -r, "%s: it is gone already", name) : r;
+}
+
+static void create_file(fuse_req_t req, fuse_ino_t parent, const char *name,
+			struct fuse_file_info *fi)
 {
 	struct ctn_err err = {0};
 	struct node_ref dir;
@@ -107,24 +152,23 @@ static void refuse_create(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	explain_absence(&dir, name, &err);
-	refuse(req, &dir, name, &err);
+	if (make_scratch(req, &dir, name, fi, &err) < 0)
+		refuse(req, &dir, name, &err);
 	node_ref_put(&dir);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
-	(void)mode;
-	(void)fi;
-	refuse_create(req, parent, name);
+	(void)mode; /* root's alone until it is changed */
+	create_file(req, parent, name, fi);
 }
 
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	(void)rdev;
 	if (S_ISREG(mode))
-		refuse_create(req, parent, name);
+		create_file(req, parent, name, NULL);
 	else
 		refuse_at(req, parent, name, EPERM,
 			  "no FIFOs, sockets and devices can be made here");
@@ -174,8 +218,20 @@ static bool unlink_link(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct node_ref dir;
+	int r;
+
 	if (unlink_link(req, parent, name))
 		return;
+	r = node_ref_get(req_fs(req), parent, &dir);
+	if (r == 0) {
+		r = dir.c ? scratch_unlink(&dir, name) : -ENOENT;
+		node_ref_put(&dir);
+	}
+	if (r == 0) {
+		fuse_reply_err(req, 0);
+		return;
+	}
 	refuse_at(req, parent, name, EPERM,
 		  is_root(parent) ? "this file stays; rmdir removes a container"
 				  : "a container's files stay; rmdir of its directory removes it");
@@ -243,6 +299,7 @@ static int remove_container(struct fs *fs, const char *name, struct ctn_err *err
 	if (r == 0 && c) {
 		mtime_forget(container_serial(c));
 		ns_link_forget(container_serial(c));
+		scratch_forget(container_serial(c));
 	}
 	container_put(c);
 	return r;
@@ -300,6 +357,33 @@ static bool rename_link(fuse_req_t req, fuse_ino_t parent, const char *name, fus
 	return found;
 }
 
+/* Scratch files move, and become the contents of real ones; those stay where they are. */
+static void rename_file(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+			const char *newname, unsigned flags)
+{
+	struct node_ref dir, newdir;
+	int r = node_ref_get(req_fs(req), parent, &dir);
+	bool answered;
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = node_ref_get(dir.fs, newparent, &newdir);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		node_ref_put(&dir);
+		return;
+	}
+	answered = dir.c && scratch_rename(req, &dir, name, &newdir, newname, flags);
+	node_ref_put(&dir);
+	node_ref_put(&newdir);
+	if (!answered)
+		refuse_at(req, parent, name, EPERM,
+			  "this file stays where it is; containers can be renamed, beside each "
+			  "other");
+}
+
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 	       const char *newname, unsigned flags)
 {
@@ -308,8 +392,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	if (rename_link(req, parent, name, newparent, newname, flags))
 		return;
 	if (!is_root(parent) || !is_root(newparent)) {
-		refuse_at(req, parent, name, EPERM,
-			  "only containers can be renamed, and only beside each other");
+		rename_file(req, parent, name, newparent, newname, flags);
 		return;
 	}
 	if (rename_container(req_fs(req), name, newname, flags, &err) < 0) {
@@ -318,67 +401,4 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 	}
 	node_root_touch();
 	fuse_reply_err(req, 0);
-}
-
-/* --- attributes --- */
-
-/* Modes and owners are the table's; what asks for what is so already succeeds. */
-static int check_fixed(const struct node_ref *ref, const struct stat *attr, int to_set,
-		       struct ctn_err *err)
-{
-	const char *what = ref->node->path[0] ? ref->node->path : "the directory";
-	struct stat st;
-	int r = node_stat(ref, &st, err);
-
-	if (r < 0)
-		return r;
-	if (to_set & FUSE_SET_ATTR_MODE && (attr->st_mode & MODE_BITS) != (st.st_mode & MODE_BITS))
-		return ctn_fail(err, EPERM, "%s: its mode is always %03o", what,
-				st.st_mode & MODE_BITS);
-	if ((to_set & FUSE_SET_ATTR_UID && attr->st_uid != st.st_uid) ||
-	    (to_set & FUSE_SET_ATTR_GID && attr->st_gid != st.st_gid))
-		return ctn_fail(err, EPERM, "%s: its owner is always %u:%u", what, st.st_uid,
-				st.st_gid);
-	return 0;
-}
-
-static int set_size(const struct node_ref *ref, struct handle *h, off_t size, struct ctn_err *err)
-{
-	if (!(ref->node->mode & 0222))
-		return ctn_fail(err, EACCES, "%s can only be read", ref->node->path);
-	if (size != 0)
-		return ctn_fail(err, EINVAL, "%s can be emptied, and not given another size",
-				ref->node->path);
-	return write_truncate(h ? &h->ref : ref, h, err);
-}
-
-static int set_attributes(const struct node_ref *ref, struct handle *h, const struct stat *attr,
-			  int to_set, struct stat *ret, struct ctn_err *err)
-{
-	int r = check_fixed(ref, attr, to_set, err);
-
-	if (r == 0 && to_set & FUSE_SET_ATTR_SIZE)
-		r = set_size(ref, h, attr->st_size, err);
-	return r < 0 ? r : node_stat(ref, ret, err); /* times are accepted, and not kept */
-}
-
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
-		struct fuse_file_info *fi)
-{
-	struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
-	struct ctn_err err = {0};
-	struct node_ref ref;
-	struct stat st;
-	int r = node_ref_get(req_fs(req), ino, &ref);
-
-	if (r < 0) {
-		fuse_reply_err(req, -r);
-		return;
-	}
-	r = set_attributes(&ref, h, attr, to_set, &st, &err);
-	if (r < 0)
-		fuse_reply_err(req, node_refuse(&ref, &err));
-	else
-		fuse_reply_attr(req, &st, node_attr_timeout(ref.node));
-	node_ref_put(&ref);
 }

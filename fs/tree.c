@@ -20,6 +20,7 @@
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
+#define DOC(path, flags, when, show, store, doc)         RW(path, N_DOC | flags, when, show, store, NULL, doc)
 #define KNOB_RO(name, doc)                               ROW("cgroup/" name, S_IFREG | 0400, N_OBS, NULL, show_knob, NULL, name, doc)
 #define KNOB_RW(name, doc)                               RW("cgroup/" name, N_OBS, "live", show_knob, store_knob, name, doc)
 #define NS_FILE(kind)                                    RW("ns/" kind, N_STOPPED | N_CONFIG, "stopped", show_field, store_field, "ns/" kind, "while it does not run: new, host, container:NAME, or a path")
@@ -32,6 +33,7 @@ static const struct node nodes[] = {
 	DIR_ROW("",             0,                                                            "a container"),
 
 	/*      path            flags                 when       show            store, arg   one line of documentation */
+	DOC(    "new",          N_ROOT | N_FRESH,     "live",    show_new,       store_new,   "makes containers from JSON documents, or from a line with an OCI bundle's path; read: a document to start from"),
 	RO(     "README",       N_ROOT | N_OBS | N_CONST,        show_readme,                 "how to use this, on one page"),
 	RO(     "error",        N_ROOT,                          show_root_error,             "the last refusals, a line each: time, errno, container, sentence"),
 	RO(     "status",       N_ROOT | N_OBS,                  show_root_status,            "version, directories, cgroups, counts, as Key:<tab>value lines"),
@@ -45,6 +47,8 @@ static const struct node nodes[] = {
 	RO(     "pid",          N_OBS | N_STATE,                 show_pid,                    "pid of its first process on the host; empty when there is none"),
 	RO(     "id",           N_CONST,                         show_id,                     "64 hex digits"),
 	RO(     "exit",         N_OBS | N_STATE,                 show_exit,                   "exit code, 128+signal when killed; empty while it runs"),
+	DOC(    "spec",         N_CONFIG,             "stopped", show_spec,      store_spec,  "its configuration as one JSON document, which new takes, too"),
+	RO(     "config.json",  N_CONFIG,                        show_config_json,            "the same as an OCI runtime document"),
 	RO(     "wait",         N_WAIT | N_UNLISTED | N_STATE,   show_exit,                   "not listed; a read ends when the container has, with its exit code"),
 	RO(     "error",        0,                               show_error,                  "its last refusals, a line each: time, errno, file, sentence"),
 	LIST(   "env",          show_field,           "next",                                 "KEY=value a line; > replaces, >> adds, -KEY removes"),
@@ -106,6 +110,7 @@ static const struct node nodes[] = {
 	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
 	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
 	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
+	RW(     "*",            N_SCRATCH,            NULL,      show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
 };
 /* clang-format on */
 

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making containers: mkdir's, and those from a whole spec. */
+#include "container_create.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "io.h"
+#include "life_private.h"
+
+enum { LAYER_MODE = 0755, SHORT_ID_LEN = 12, IDS_TRIED = 8 };
+
+static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
+{
+	unsigned char bytes[CTN_ID_LEN / 2];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return ctn_fail_errno(err, "make an id");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		sprintf(id + 2 * i, "%02x", bytes[i]);
+	return 0;
+}
+
+/* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
+ * counts. */
+static int create_on_disk(struct container *c, struct ctn_err *err)
+{
+	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = c->spec};
+	struct engine *e = c->engine;
+	char tmp[CTN_ID_LEN + 8];
+	int r;
+
+	snprintf(tmp, sizeof(tmp), "new-%s", c->id);
+	if (mkdirat(e->state_fd, tmp, 0700) < 0)
+		return ctn_fail_errno(err, "make the state directory");
+	r = container_open_dir(e->state_fd, tmp, &c->dirfd, err);
+	for (size_t i = 0; r == 0 && i < CTN_COUNT(dirs); i++) {
+		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
+			r = ctn_fail_errno(err, "make the directory %s", dirs[i]);
+	}
+	if (r == 0)
+		r = state_save_new(c->dirfd, &rec, err);
+	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
+		r = ctn_fail_errno(err, "name the state directory");
+	if (r < 0) {
+		(void)io_remove_tree_at(e->state_fd, tmp, NULL);
+		return r;
+	}
+	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
+		r = ctn_fail_errno(err, "make the run directory");
+	return r < 0 ? r : container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+}
+
+static int create_resources(struct container *c, struct ctn_err *err)
+{
+	int r = create_on_disk(c, err);
+
+	if (r == 0)
+		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
+	if (r == 0) {
+		if (!c->cgroup_name[0]) /* one with a name may have been there before */
+			container_devices_fresh(c);
+		r = container_apply_limits(c, c->spec, true, err);
+	}
+	if (r < 0)
+		(void)container_remove_resources(c, NULL);
+	return r;
+}
+
+/* --- the name --- */
+
+static int set_name(struct spec *spec, const char *name, size_t len, struct ctn_err *err)
+{
+	char *copy = strndup(name, len);
+
+	if (!copy)
+		return ctn_fail(err, ENOMEM, "no memory for a container");
+	free(spec->name);
+	spec->name = copy;
+	return 0;
+}
+
+/* Reserve the name that the document gives, or one that suits it. @id: another one where the first
+ * digits of this are taken. */
+static int reserve(struct engine *e, struct spec *spec, char id[CTN_ID_LEN + 1],
+		   struct container **ret, struct ctn_err *err)
+{
+	int r = -EEXIST;
+
+	if (spec->name[0]) {
+		r = spec_name_check(spec->name, err);
+		return r < 0 ? r : registry_add(e, spec, 0, ret, err);
+	}
+	if (spec->hostname && spec_name_check(spec->hostname, NULL) == 0) {
+		r = set_name(spec, spec->hostname, strlen(spec->hostname), err);
+		if (r == 0)
+			r = registry_add(e, spec, 0, ret, err);
+	}
+	for (int i = 0; r == -EEXIST && i < IDS_TRIED; i++) {
+		r = i ? make_id(id, err) : 0;
+		if (r == 0)
+			r = set_name(spec, id, SHORT_ID_LEN, err);
+		if (r == 0)
+			r = registry_add(e, spec, 0, ret, err);
+	}
+	return r;
+}
+
+/* All of it but that it can be found. */
+static int make(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+{
+	char id[CTN_ID_LEN + 1] = "";
+	struct container *c = NULL;
+	int r = make_id(id, err);
+
+	if (r == 0)
+		r = reserve(e, spec, id, &c, err);
+	if (r < 0)
+		return r;
+	memcpy(c->id, id, sizeof(c->id));
+	c->created = c->changed = c->moved = ctn_now();
+	r = create_resources(c, err);
+	if (r < 0) {
+		registry_drop(c);
+		container_put(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+int container_create(struct engine *e, const char *name, struct container **ret,
+		     struct ctn_err *err)
+{
+	struct spec *spec;
+	int r = spec_name_check(name, err);
+
+	if (r < 0)
+		return r;
+	spec = spec_new(name);
+	if (!spec)
+		return ctn_fail(err, ENOMEM, "no memory for a container");
+	r = make(e, spec, ret, err);
+	if (r == 0)
+		registry_publish(*ret);
+	spec_put(spec);
+	return r;
+}
+
+/* --- with a start --- */
+
+/* It never ran: it never was. */
+static void discard(struct container *c)
+{
+	struct ctn_err err = {0};
+
+	pthread_mutex_lock(&c->lock);
+	c->removed = true;
+	pthread_mutex_unlock(&c->lock);
+	if (container_remove_resources(c, &err) < 0)
+		container_note_error(c->engine, NULL, c->name, &err);
+	registry_drop(c);
+}
+
+/* The start has come to an end. A few files are removed here where it failed, so that the name is
+ * free again before anybody is answered. */
+static void on_started(struct life_waiter *maker, int result, const struct ctn_err *err)
+{
+	struct container *c = (struct container *)((char *)maker -
+						   offsetof(struct container, maker));
+	struct waiter_list made = {0};
+
+	if (result < 0)
+		discard(c);
+	else
+		registry_publish(c);
+	pthread_mutex_lock(&c->lock);
+	waiters_take(c, GOAL_MADE, &made);
+	pthread_mutex_unlock(&c->lock);
+	waiters_done(&made, result, err);
+}
+
+/* Unseen by all but the event thread. */
+static int start_unseen(struct container *c, struct life_waiter *w, struct ctn_err *err)
+{
+	bool waits;
+	int r;
+
+	c->maker.done = on_started;
+	pthread_mutex_lock(&c->lock);
+	(void)waiter_queue(c, w, GOAL_MADE);
+	pthread_mutex_unlock(&c->lock);
+	r = life_start(c, &c->maker, err);
+	if (r >= 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	waits = w && waiters_take_one(c, w);
+	pthread_mutex_unlock(&c->lock);
+	if (waits)
+		container_put(c); /* the waiter's; the caller has its own */
+	discard(c);
+	return r;
+}
+
+int container_create_spec(struct engine *e, struct spec *spec, struct life_waiter *w,
+			  struct container **ret, struct ctn_err *err)
+{
+	struct container *c = NULL;
+	int r = make(e, spec, &c, err);
+
+	if (r < 0)
+		return r;
+	if (spec->start && spec->cmd.len > 0)
+		r = start_unseen(c, w, err);
+	else
+		registry_publish(c);
+	if (r < 0)
+		container_put(c);
+	else
+		*ret = c;
+	return r;
+}
