@@ -129,9 +129,9 @@ extern const struct cgroup_device cgroup_default_devices[CGROUP_DEFAULT_DEVICES]
  * cgroup_leaf_set_devices() - from now on what is in @list may be used, and nothing else. v2: one
  * step; v1 has moments in between in which less is allowed, so do it while nobody is in it.
  * Return: 0; -EPERM (v1: the server's own group does not have one of them, which is forgiven for
- * the default ones; less than the list is allowed then); -E2BIG; -EOPNOTSUPP without the
- * controller. Source: devices.txt (v1), BPF_PROG_TYPE_CGROUP_DEVICE (Linux 4.15, BPF_F_REPLACE
- * 5.6). Thread: any.
+ * the default ones; less than the list is allowed then); -EBUSY (v1: it has groups below it);
+ * -E2BIG; -EOPNOTSUPP without the controller. Source: devices.txt (v1), BPF_PROG_TYPE_CGROUP_DEVICE
+ * (Linux 4.15, BPF_F_REPLACE 5.6). Thread: any.
  */
 int cgroup_leaf_set_devices(const struct cgroup_leaf *leaf, const struct cgroup_device *list,
 			    size_t n, struct ctn_err *err);

@@ -99,6 +99,10 @@ int cgroup_devices_v1(int dirfd, const struct cgroup_device *list, size_t n, str
 {
 	int r = io_write_at(dirfd, "devices.deny", "a", err);
 
+	if (r == -EINVAL)
+		return ctn_fail(err, EBUSY,
+				"devices: there are control groups below the container's, and as "
+				"long as they are there the kernel does not change its list");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = v1_rule(dirfd, &list[i], err);
 	return r;

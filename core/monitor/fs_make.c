@@ -95,7 +95,10 @@ int fs_make(const struct plan *p, const struct fs_new *f, int *ret, struct ctn_e
 	if (r < 0)
 		return r;
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return ctn_fail_errno(err, "make a %s file system", f->type);
+		/* Some look at their options only now: devpts before Linux 6.14. */
+		return ctn_fail_errno(err, "make a %s file system%s%s%s", f->type,
+				      f->data && f->data[0] ? " with the options '" : "",
+				      f->data ? f->data : "", f->data && f->data[0] ? "'" : "");
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, f->attr);
 	if (fd < 0)
 		return ctn_fail_errno(err, "mount a %s file system", f->type);

@@ -199,6 +199,10 @@ int stage_dev(struct stage *s, struct ctn_err *err);
 int stage_fs_mount(struct stage *s, size_t i, struct ctn_err *err);
 /** stage_fs_place() - put the new file system @fd where @m says, with its propagation. */
 int stage_fs_place(struct stage *s, const struct plan_mount *m, int fd, struct ctn_err *err);
+/* stage_copyup.c */
+/** stage_copyup() - fill the detached @tmpfs with a copy of what is at @target now. -EFBIG, -ELOOP:
+ * more, or deeper, than will be copied. */
+int stage_copyup(struct stage *s, const char *target, int tmpfs, struct ctn_err *err);
 /* stage_cgroup_fs.c */
 /** stage_cgroup_look() - before the cgroup namespace is made: what the mount of the control groups
  * will need to know; nothing where there is none. */

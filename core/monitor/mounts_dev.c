@@ -200,8 +200,14 @@ static int dev_make(const struct plan *p, const struct plan_mount *m, int *ret, 
 				     .outside = true};
 	ctn_autoclose int fd = -1;
 	struct place at = {.plan = p, .dev = ""};
-	int r = fs_make(p, &tmpfs, &fd, err);
 	mode_t mask;
+	int r;
+
+	if (m->wire->flags & MOUNT_TMPCOPYUP)
+		return ctn_fail(err, EOPNOTSUPP,
+				"/dev: it begins with the nodes of devices, not with a copy: no "
+				"tmpcopyup");
+	r = fs_make(p, &tmpfs, &fd, err);
 
 	if (r < 0)
 		return r;

@@ -190,6 +190,28 @@ static int line_new(struct stage *s, const struct plan_mount *m, struct ctn_err 
 	return stage_fs_place(s, m, fd, err);
 }
 
+/* It may have to be filled before it may be read-only. */
+static int line_tmpfs(struct stage *s, const struct plan_mount *m, struct ctn_err *err)
+{
+	struct mount_attr set = {.attr_set = fs_attr(m) & MOUNT_ATTR_RDONLY};
+	const struct fs_new fs = {.type = m->type,
+				  .source = m->source,
+				  .data = m->data,
+				  .attr = fs_attr(m) & ~(unsigned)MOUNT_ATTR_RDONLY};
+	ctn_autoclose int fd = -1;
+	int r;
+
+	if (!(m->wire->flags & MOUNT_TMPCOPYUP))
+		return line_new(s, m, err);
+	r = fs_make(s->plan, &fs, &fd, err);
+	if (r < 0)
+		return ctn_fail_context(err, "%s", m->target);
+	r = stage_copyup(s, m->target, fd, err);
+	if (r == 0 && set.attr_set && mount_setattr(fd, "", AT_EMPTY_PATH, &set, sizeof(set)) < 0)
+		r = ctn_fail_errno(err, "make %s read-only", m->target);
+	return r < 0 ? r : stage_fs_place(s, m, fd, err);
+}
+
 /* A namespace's own files, which are the host's where that is shared: a clone of its mount, which
  * can be restricted, but is no file system of which something could be asked. */
 static int line_clone(struct stage *s, const struct plan_mount *m, int fd, struct ctn_err *err)
@@ -252,7 +274,7 @@ static const struct {
 	{"mqueue", line_mqueue},
 	{"proc", line_proc},
 	{"sysfs", line_sysfs},
-	{"tmpfs", line_new},
+	{"tmpfs", line_tmpfs},
 };
 
 int stage_fs_mount(struct stage *s, size_t i, struct ctn_err *err)

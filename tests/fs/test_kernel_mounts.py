@@ -267,3 +267,40 @@ def test_a_root_that_is_the_hosts_may_not_lift_its_limits(limited):
     limited.put("ns/user", "host")
     refused(limited, [CGROUP % "rw"], errno.EINVAL, "user namespace.*ro")
     assert "ro" in mounts(limited, CGROUP % "ro")["/sys/fs/cgroup"].attrs
+
+
+# --- tmpcopyup ---
+
+def test_a_tmpfs_that_begins_with_what_it_covers(ctn):
+    assert ctn.output("mkdir -p /data/a/b && cd /data && echo one > one && echo two > a/b/two && "
+                      "chown 7:9 one a && chmod 4750 one && ln -s one link && ln -s /etc/passwd out && "
+                      "mkfifo pipe && touch -d 2001-01-01 a/b/two && head -c 100000 /dev/zero > big") == ""
+    put(ctn, "x /data tmpfs size=1m,tmpcopyup,nosuid 0 0")
+    out = ctn.output("cd /data; cat one a/b/two; stat -c '%n %F %a %u:%g' one a link out pipe; readlink link out; "
+                     "stat -c %Y a/b/two; wc -c < big; rm -r one a; ls")
+    assert out.splitlines() == [
+        "one", "two", "one regular file 4750 7:9", "a directory 755 7:9", "link symbolic link 777 0:0",
+        "out symbolic link 777 0:0", "pipe fifo 644 0:0", "one", "/etc/passwd", "978307200", "100000",
+        "big", "link", "out", "pipe"]
+    put(ctn)
+    assert ctn.output("ls /data").split() == ["a", "big", "link", "one", "out", "pipe"]  # only the copy was changed
+    seen = mounts(ctn, "x /data tmpfs size=1m,tmpcopyup,ro 0 0")
+    assert "ro" in seen["/data"].attrs
+    assert ctn.output("cat /data/one") == "one\n"
+
+
+@pytest.mark.slow_ok(120)
+def test_a_copy_that_does_not_fit(ctn):
+    ctn.output("mkdir /data; head -c 100000 /dev/zero > /data/big")
+    refused(ctn, ["x /data tmpfs size=64k,tmpcopyup 0 0"], errno.ENOSPC, "/data")
+    ctn.put("mounts", "x /dev tmpfs tmpcopyup 0 0")
+    ctn.refused("cmd", '["true"]', errno.EOPNOTSUPP, "/dev.*tmpcopyup")
+    put(ctn)
+    ctn.output("cd /data; for i in $(seq 40); do mkdir d; cd d; done")
+    refused(ctn, ["x /data tmpfs tmpcopyup 0 0"], errno.ELOOP, "/data.*32 directories")
+    put(ctn)
+    ctn.output("rm -r /data/*")
+    layer = os.path.realpath(ctn.path("layer"))
+    for i in range(16385):
+        os.mknod(os.path.join(layer, "data", str(i)), 0o100644)
+    refused(ctn, ["x /data tmpfs tmpcopyup 0 0"], errno.EFBIG, "/data.*16384 files")

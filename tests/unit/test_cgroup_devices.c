@@ -277,6 +277,7 @@ static void test_more_than_the_server_has(void)
 			inner.dirs[i].fd = fd;
 	}
 	CHECK_ERR(cgroup_leaf_set_devices(&inner, tun, 1, &check_err), EPERM, "c 10:200 rw");
+	CHECK_ERR(cgroup_leaf_set_devices(leaf, tun, 1, &check_err), EBUSY, "below");
 	CHECK(cgroup_leaf_set_devices(&inner, cgroup_default_devices, CGROUP_DEFAULT_DEVICES,
 				      &check_err) == 0);
 	close(fd);
