@@ -10,6 +10,7 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "io.h"
+#include "oci.h"
 #include "spec_json_private.h"
 
 static struct json_object *text_to_json(const char *text, size_t len)
@@ -182,12 +183,14 @@ static struct json_object *cgroup_to_json(const struct spec *s)
 
 struct json_object *spec_to_json(const struct spec *s)
 {
-	struct json_object *o = json_object_new_object();
+	struct json_object *o = json_object_new_object(), *oci = NULL;
 
 	json_object_object_add(o, "name", json_object_new_string(s->name));
 	for (const struct spec_field *f = spec_fields; f->name; f++)
 		add_field(o, s, f);
 	json_object_object_add(o, "cgroup", cgroup_to_json(s));
+	if (oci_members_export(s, &oci, NULL) == 0 && oci)
+		json_object_object_add(o, "oci", oci);
 	return o;
 }
 
@@ -246,10 +249,11 @@ const char *spec_template(void)
 	       "  \"init\": 0,\n"
 	       "  \"no_new_privs\": 1,\n"
 	       "  \"caps\": [\"default\", \"-mknod\"],\n"
-	       "  \"seccomp\": [\"default\"],\n"
+	       "  \"seccomp\": [\"default\", \"-ptrace\"],\n"
 	       "  \"ns\": { \"net\": \"new\" },\n"
 	       "  \"log.max\": \"1M\",\n"
 	       "  \"cgroup\": { \"memory.limit\": \"64M\", \"pids.max\": 100, \"cpu.max\": "
-	       "\"50000 100000\" }\n"
+	       "\"50000 100000\" },\n"
+	       "  \"oci\": { \"annotations\": { \"org.example.note\": \"what has no file\" } }\n"
 	       "}\n";
 }

@@ -8,7 +8,7 @@
  * - env: also {"KEY": "value"}, null for a default variable that is not to be there.
  * - seccomp: also a profile as an object, or an array that begins with one.
  * - ns: {"net": "host"}. cgroup: {"pids.max": 100}; io.max takes an array.
- * - name, which is no file.
+ * - name, which is no file; and oci, the few members of the runtime-spec that have none (oci.h).
  */
 #ifndef CTNFS_CORE_SPEC_JSON_H
 #define CTNFS_CORE_SPEC_JSON_H

@@ -7,6 +7,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "oci.h"
 #include "spec_json.h"
 #include "spec_json_private.h"
 #include "spec_private.h"
@@ -99,11 +100,25 @@ static int read_env(struct spec_reading *r, const struct json_at *at)
 	return n;
 }
 
-static int store_profile(struct spec_reading *r, const struct json_at *at)
+/* A name behind a profile would take its place. */
+static int check_deltas(struct spec_reading *r, const struct json_at *at)
 {
-	return spec_seccomp_import(r->spec, at, true, r->err);
+	struct json_at item;
+
+	for (size_t i = 1; json_item(at, i, &item); i++) {
+		const char *text = NULL;
+		int n = json_want_string(&item, &text, r->err);
+
+		if (n < 0)
+			return n;
+		if (text[0] != '+' && text[0] != '-')
+			return json_fail(&item, EINVAL, r->err,
+					 "behind a profile there can be +call and -call only");
+	}
+	return 0;
 }
 
+/* With a profile of one's own, as an object or in front of the deltas. */
 static int read_seccomp(struct spec_reading *r, const struct json_at *at)
 {
 	const struct spec_field *f = spec_field_find("seccomp");
@@ -111,11 +126,18 @@ static int read_seccomp(struct spec_reading *r, const struct json_at *at)
 	int n;
 
 	if (json_object_is_type(at->value, json_type_object))
-		return store_profile(r, at);
+		return spec_seccomp_import(r->spec, at, !r->state, r->err);
 	if (!json_item(at, 0, &first) || !json_object_is_type(first.value, json_type_object))
 		return spec_json_list(r, at, f);
-	n = store_profile(r, &first);
+	n = check_deltas(r, at);
+	if (n == 0)
+		n = spec_seccomp_import(r->spec, &first, !r->state, r->err);
 	return n < 0 ? n : spec_json_items(r, at, f, 1, SPEC_AMEND);
+}
+
+static int read_oci(struct spec_reading *r, const struct json_at *at)
+{
+	return oci_members_import(at, r->spec, r->err);
 }
 
 static int read_ns(struct spec_reading *r, const struct json_at *at)
@@ -137,12 +159,16 @@ static int read_ns(struct spec_reading *r, const struct json_at *at)
 	return n;
 }
 
+/* @late: it depends on what other keys say, so it is read behind them. */
 static const struct {
 	const char *key;
 	int (*read)(struct spec_reading *r, const struct json_at *at);
+	bool late;
 } shapes[] = {
-	{"name", read_name},	   {"cmd", read_cmd}, {"env", read_env},
-	{"seccomp", read_seccomp}, {"ns", read_ns},   {"cgroup", spec_json_limits},
+	{"name", read_name, false}, {"cmd", read_cmd, false},
+	{"env", read_env, false},   {"seccomp", read_seccomp, true},
+	{"ns", read_ns, false},	    {"cgroup", spec_json_limits, false},
+	{"oci", read_oci, true},
 };
 
 void spec_nearest(struct spec_nearest *n, const char *candidate)
@@ -187,14 +213,16 @@ static int refuse_key(struct spec_reading *r, const struct json_at *at)
 			 "no setting has this name; reading new shows some that there are");
 }
 
-static int read_key(struct spec_reading *r, const struct json_at *at)
+static int read_key(struct spec_reading *r, const struct json_at *at, bool late)
 {
 	const struct spec_field *f = spec_field_find(at->key);
 
 	for (size_t i = 0; i < CTN_COUNT(shapes); i++) {
 		if (strcmp(shapes[i].key, at->key) == 0)
-			return shapes[i].read(r, at);
+			return shapes[i].late == late ? shapes[i].read(r, at) : 0;
 	}
+	if (late)
+		return 0;
 	if (!f || strchr(f->name, '/'))
 		return refuse_key(r, at);
 	return f->list ? spec_json_list(r, at, f) : spec_json_value(r, at, f);
@@ -209,7 +237,9 @@ static int read_keys(struct spec_reading *r, const struct json_at *root)
 		n = json_fail(&member, EINVAL, r->err,
 			      "the key ns says the same; keep one of them");
 	for (size_t i = 0; n == 0 && json_member(root, i, &member); i++)
-		n = read_key(r, &member);
+		n = read_key(r, &member, false);
+	for (size_t i = 0; n == 0 && json_member(root, i, &member); i++)
+		n = read_key(r, &member, true);
 	return n;
 }
 
