@@ -111,6 +111,10 @@ static int read_cond(const struct json_at *at, void *arg, struct ctn_err *err)
 				      "it says nothing to %s: leave it out, or compare with "
 				      "SCMP_CMP_MASKED_EQ",
 				      op->name);
+		if (r == 0 && op->value == SCMP_CMP_MASKED_EQ && b & ~a)
+			r = json_fail(&two, EINVAL, err,
+				      "it has bits that the mask in value takes away, so nothing "
+				      "could ever equal it");
 		if (r < 0)
 			return r;
 	}

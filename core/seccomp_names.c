@@ -165,7 +165,7 @@ int seccomp_multiplexed(const char *name, struct seccomp_cond *ret)
 
 /* --- the words of a profile --- */
 
-enum { ERRNO_MAX = 4095 /* MAX_ERRNO: the kernel cuts what is more */ };
+enum { ERRNO_MAX = 4094 /* libseccomp takes less than the kernel's MAX_ERRNO */ };
 
 const struct seccomp_word seccomp_actions[] = {
 	{"SCMP_ACT_ALLOW", SECCOMP_RET_ALLOW, 0, NULL},

@@ -172,7 +172,7 @@ int seccomp_each(const struct json_at *object, const char *key, void *arg,
 int seccomp_asked(const struct json_at *rule, uint64_t caps, uint32_t kernel, bool *ret_applies,
 		  uint64_t *ret_needs, struct ctn_err *err);
 
-/* --- seccomp_bpf.c --- */
+/* --- seccomp_compile.c --- */
 
 /** seccomp_assemble() - compile the rules. -E2BIG when there is no room in BPF_MAXINSNS. */
 int seccomp_assemble(const struct seccomp_profile *p, struct seccomp_code **ret,

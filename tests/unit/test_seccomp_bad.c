@@ -24,7 +24,7 @@ static const struct {
 	{"'defaultAction': 'ALLOW'", EINVAL, "defaultAction", "'ALLOW' is no action"},
 	{"'defaultAction': 'SCMP_ACT_NOTIFY'", EOPNOTSUPP, "defaultAction", "SCMP_ACT_NOTIFY"},
 	{"'defaultAction': 'SCMP_ACT_ALLOW', 'defaultErrnoRet': 1", EINVAL, "defaultErrnoRet", "takes no errno"},
-	{ERRNO_DEFAULT "'defaultErrnoRet': 4096", EINVAL, "defaultErrnoRet", "4095"},
+	{ERRNO_DEFAULT "'defaultErrnoRet': 4096", EINVAL, "defaultErrnoRet", "4094"},
 	{ERRNO_DEFAULT "'defaultErrnoRet': -1", EINVAL, "defaultErrnoRet", ""},
 	{ERRNO_DEFAULT "'defaultErrnoRet': '1'", EINVAL, "defaultErrnoRet", ""},
 	{ERRNO_DEFAULT "'architectures': 'SCMP_ARCH_X86'", EINVAL, "architectures", "array"},
@@ -57,7 +57,7 @@ static const struct {
 	{RULE("'names': ['read'], 'action': 'allow'"), EINVAL, "syscalls[1].action", "'allow'"},
 	{RULE("'names': ['read'], 'action': 'SCMP_ACT_NOTIFY'"), EOPNOTSUPP, "syscalls[1].action", "NOTIFY"},
 	{CALL("'errnoRet': 5"), EINVAL, "syscalls[1].errnoRet", "takes no errno"},
-	{RULE("'names': ['read'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 70000"), EINVAL, "syscalls[1].errnoRet", "4095"},
+	{RULE("'names': ['read'], 'action': 'SCMP_ACT_ERRNO', 'errnoRet': 70000"), EINVAL, "syscalls[1].errnoRet", "4094"},
 	{RULE("'names': ['read'], 'action': 'SCMP_ACT_TRACE', 'errnoRet': 70000"), EINVAL, "syscalls[1].errnoRet", "65535"},
 	{CALL("'comment': ['x']"), EINVAL, "syscalls[1].comment", "string"},
 	{CALL("'arg': []"), EINVAL, "syscalls[1].arg", "no such key"},
@@ -133,11 +133,11 @@ static void test_too_long(void)
 	FILE *out = open_memstream(&text, &len);
 
 	fputs("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"syscalls\": [", out);
-	for (int i = 0; i < 1500; i++)
+	for (int i = 0; i < 4000; i++)
 		fprintf(out,
 			"%s{\"action\": \"SCMP_ACT_ALLOW\", \"names\": [\"ioctl\"], \"args\": "
-			"[{\"index\": 1, \"value\": %d, \"op\": \"SCMP_CMP_EQ\"}]}",
-			i ? "," : "", i);
+			"[{\"index\": 1, \"value\": %llu, \"op\": \"SCMP_CMP_EQ\"}]}",
+			i ? "," : "", (unsigned long long)i << 32 | (unsigned)i);
 	fputs("]}", out);
 	fclose(out);
 	CHECK(check_text(text, true, NULL, NULL) == 0);

@@ -191,7 +191,8 @@ static bool moby_args_match(const struct moby_rule *rule, const struct seccomp_d
 		uint64_t have = data->args[json_object_get_int(member(arg, "index"))];
 		bool match;
 
-		if (data->arch == AUDIT_ARCH_I386)
+		/* libseccomp, and so runc, takes x32's arguments for 32-bit ones, too. */
+		if (data->arch == AUDIT_ARCH_I386 || data->nr & X32_BIT)
 			have = (uint32_t)have;
 		if (strcmp(op, "SCMP_CMP_LT") == 0)
 			match = have < value;
