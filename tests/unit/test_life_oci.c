@@ -2,6 +2,7 @@
 /* What the runtime-spec can say and no file does, as the program inside has it. */
 #include <linux/ioprio.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/personality.h>
 
 #include "caps.h"
