@@ -313,6 +313,19 @@ static int keep_skeleton(const char *name, void *arg)
 	return used;
 }
 
+/* It has been so on disk and perhaps runs: it is there, but it is said. */
+static void note_shared_ids(struct container *c)
+{
+	struct ctn_err err = {0};
+	int r;
+
+	pthread_rwlock_rdlock(&c->engine->lock);
+	r = registry_ids_check(c->engine, c, c->spec, &err);
+	pthread_rwlock_unlock(&c->engine->lock);
+	if (r < 0)
+		container_note_error(c->engine, c, "spec", &err);
+}
+
 int adopt_all(struct engine *e, struct ctn_err *err)
 {
 	ctn_autoclosedir DIR *dir = NULL;
@@ -329,6 +342,8 @@ int adopt_all(struct engine *e, struct ctn_err *err)
 		else if (is_id(d->d_name) && adopt_one(e, d->d_name, &why) < 0)
 			container_note_error(e, NULL, d->d_name, &why);
 	}
+	for (size_t i = 0; i < e->n; i++)
+		note_shared_ids(e->by_serial[i]);
 	sweep_runs(e);
 	(void)rootfs_skeleton_sweep(e->state_fd, keep_skeleton, e, NULL);
 	return 0;

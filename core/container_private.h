@@ -50,6 +50,7 @@ struct container {
 	 * whoever starts it. */
 	struct strlist devices;
 
+	struct spec *mapped; /* under the registry's lock: NULL, or the spec whose id maps it has */
 	char name[SPEC_NAME_MAX + 1]; /* under the registry's lock; what @spec says is under ours */
 	unsigned refs;		      /* atomic */
 	bool ready; /* under the registry's lock: made completely, so that it can be found */
@@ -117,18 +118,38 @@ struct engine {
 /* registry.c */
 struct container *container_get(struct container *c);
 /** registry_add() - reserve @name, a serial and (where @uid_base is 0) an id range. -EEXIST,
- * -ENOSPC, -ENOMEM. @ret: one reference for the registry and one for the caller; not found by
- * anybody until registry_publish(). */
+ * -ENOSPC, -ENOMEM; -EINVAL: its id maps have ids of another, which is only asked where @uid_base
+ * is 0: what is on disk stays. @ret: one reference for the registry and one for the caller; not
+ * found by anybody until registry_publish(). */
 int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
 		 struct ctn_err *err);
 void registry_publish(struct container *c);
 void registry_drop(
 	struct container *c); /* forget name, serial and ids; the registry's reference goes */
+/** registry_replace() - publish another spec, unless @check (under c->lock) or the ids of others
+ * are against it. @old: gets what it was. */
+int registry_replace(struct container *c, struct spec *spec,
+		     int (*check)(const struct container *c, struct ctn_err *err),
+		     struct spec **old, struct ctn_err *err);
 /** registry_find_serial() - also one that is not ready. */
 struct container *registry_find_serial(struct engine *e, uint32_t serial);
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
 struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
 void registry_free(struct engine *e);
+
+/* registry_ids.c, all under the registry's lock: which host ids are whose. A container has a range,
+ * and the ids of its own id maps. */
+/** registry_ids_check() - nobody but @c may have ids that the maps of @spec have. -EINVAL. An
+ * extent from the host's 0 on is not looked at: whoever has root's id can have any. */
+int registry_ids_check(const struct engine *e, const struct container *c, const struct spec *spec,
+		       struct ctn_err *err);
+/** registry_ids_take() - the range from @uid_base on, or (0) any that is free, and those of
+ * c->spec's maps, for @c, which is not in the registry yet. -ENOSPC; -EINVAL. */
+int registry_ids_take(struct engine *e, struct container *c, uid_t uid_base, struct ctn_err *err);
+/** registry_ids_give_back() - @c is out of the registry. registry_ids_remap() - it is in it, and
+ * has the maps of @spec from now on. */
+void registry_ids_give_back(struct engine *e, struct container *c);
+void registry_ids_remap(struct engine *e, struct container *c, struct spec *spec);
 
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */

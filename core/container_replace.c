@@ -97,6 +97,17 @@ static int check_cgroup(const struct container *c, const struct spec *spec, stru
 	return r;
 }
 
+/* Before anything is changed; once more when it is published. */
+static int check_ids(const struct container *c, const struct spec *spec, struct ctn_err *err)
+{
+	int r;
+
+	pthread_rwlock_rdlock(&c->engine->lock);
+	r = registry_ids_check(c->engine, c, spec, err);
+	pthread_rwlock_unlock(&c->engine->lock);
+	return r < 0 && err ? ctn_fail_context(err, "spec") : r;
+}
+
 /* With c->edit held. */
 static int check_name(const struct container *c, struct spec *spec, struct ctn_err *err)
 {
@@ -118,14 +129,7 @@ static int publish(struct container *c, struct spec *spec, struct ctn_err *err)
 
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&c->lock);
-	r = check_stopped(c, err); /* it may have been started meanwhile */
-	if (r == 0) {
-		old = c->spec;
-		c->spec = spec_get(spec);
-		c->changed = ctn_now();
-	}
-	pthread_mutex_unlock(&c->lock);
+	r = registry_replace(c, spec, check_stopped, &old, err); /* started meanwhile? */
 	if (r < 0)
 		(void)container_save(c, c->spec, NULL);
 	spec_put(old);
@@ -161,6 +165,8 @@ int container_replace_spec(struct container *c, struct spec *spec, struct ctn_er
 		r = check_name(c, spec, err);
 	if (r == 0)
 		r = check_cgroup(c, spec, err);
+	if (r == 0)
+		r = check_ids(c, spec, err);
 	if (r == 0)
 		r = replace(c, spec, err);
 	pthread_mutex_unlock(&c->edit);

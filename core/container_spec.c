@@ -126,6 +126,32 @@ static void find_namespaces(struct container *c, const struct spec *spec, struct
 	container_view_put(&v);
 }
 
+static int annotate(struct json_object *doc, const char *key, const char *value,
+		    struct ctn_err *err)
+{
+	struct json_object *annotations = NULL;
+
+	if (!json_object_object_get_ex(doc, "annotations", &annotations)) {
+		annotations = json_object_new_object();
+		json_object_object_add(doc, "annotations", annotations);
+	}
+	return json_object_object_add(annotations, key, json_object_new_string(value)) == 0
+		       ? 0
+		       : ctn_fail(err, ENOMEM, "config.json: no memory");
+}
+
+/* So that new gives who is made of it a range of its own. */
+static int annotate_ids(const struct container *c, const struct spec *spec, struct json_object *doc,
+			struct ctn_err *err)
+{
+	char text[64];
+
+	if (!spec_ns_is_new(spec, NS_USER) || (spec->oci && spec->oci->uids.len > 0))
+		return 0;
+	snprintf(text, sizeof(text), "0 %u %u", c->uid_base, (unsigned)IDS_PER_CONTAINER);
+	return annotate(doc, OCI_IDS_KEY, text, err);
+}
+
 /* The root first, everything else upon it. The annotation says what it is, to new. */
 static int bind_root(struct json_object *doc, const char *skeleton, struct ctn_err *err)
 {
@@ -143,11 +169,10 @@ static int bind_root(struct json_object *doc, const char *skeleton, struct ctn_e
 	(void)json_object_object_get_ex(doc, "mounts", &rest);
 	for (size_t i = 0; rest && i < json_object_array_length(rest); i++)
 		json_object_array_add(mounts, json_object_get(json_object_array_get_idx(rest, i)));
-	if (!json_object_object_get_ex(doc, "annotations", &rest)) {
-		rest = json_object_new_object();
-		json_object_object_add(doc, "annotations", rest);
+	if (annotate(doc, "org.ctnfs.rootfs", "host", err) < 0) {
+		json_object_put(mounts);
+		return -ENOMEM;
 	}
-	json_object_object_add(rest, "org.ctnfs.rootfs", json_object_new_string("host"));
 	return json_object_object_add(doc, "mounts", mounts) == 0
 		       ? 0
 		       : ctn_fail(err, ENOMEM, "config.json: no memory");
@@ -170,6 +195,8 @@ static int export(struct container *c, const struct spec *spec, struct json_obje
 		x->where.user = &x->user;
 		r = oci_export(spec, &x->where, &doc, err);
 	}
+	if (r == 0)
+		r = annotate_ids(c, spec, doc, err);
 	if (r == 0 && x->skeleton)
 		r = bind_root(doc, x->skeleton, err);
 	if (x)

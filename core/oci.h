@@ -8,6 +8,10 @@
 #include "json_doc.h"
 #include "spec.h"
 
+/** An annotation of our own documents: the id map that the container had by its own range, a line
+ * of /proc/PID/uid_map. Where the document's maps still are that, it has none of its own. */
+#define OCI_IDS_KEY "org.ctnfs.ids"
+
 /** oci_is() - whether a document is in this form rather than in our own: it has an ociVersion. */
 bool oci_is(const struct json_at *root);
 

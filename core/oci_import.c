@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "oci_private.h"
+#include "spec_idmap.h"
 
 static const char name_key[] = "org.ctnfs.name", rootfs_key[] = "org.ctnfs.rootfs";
 
@@ -153,6 +154,20 @@ static int take_name(struct oci_reader *in, const struct json_at *at, const char
 	return 0;
 }
 
+/* In our own document: these maps were given by us, and who is made of it gets others. */
+static int take_own_ids(struct oci_reader *in, const struct json_at *at, const char *text,
+			struct ctn_err *err)
+{
+	struct spec_oci *oci = in->spec->oci;
+	struct spec_maps own;
+
+	if (spec_maps_parse("id map", text, &own, err) < 0)
+		return json_fail_context(at, err);
+	if (spec_maps_same(&own, &oci->uids) && spec_maps_same(&own, &oci->gids))
+		oci->uids.len = oci->gids.len = 0;
+	return 0;
+}
+
 static int take_annotation(struct oci_reader *in, const struct json_at *at, struct ctn_err *err)
 {
 	struct strlist *list = &in->spec->oci->annotations;
@@ -164,6 +179,8 @@ static int take_annotation(struct oci_reader *in, const struct json_at *at, stru
 		return r;
 	if (strcmp(at->key, name_key) == 0)
 		return take_name(in, at, text, err);
+	if (!in->strict && strcmp(at->key, OCI_IDS_KEY) == 0)
+		return take_own_ids(in, at, text, err);
 	if (!in->strict && strcmp(at->key, rootfs_key) == 0)
 		return strcmp(text, "host") == 0
 			       ? 0

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who exists: names, serials, id ranges, references. */
+/* Who exists: names, serials, references. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,7 @@ void container_put(struct container *c)
 	spec_put(c->spec);
 	spec_put(c->running);
 	spec_put(c->launched);
+	spec_put(c->mapped);
 	pidref_put(c->init);
 	pidref_put(c->monitor);
 	cgroup_leaf_free(c->cgroup);
@@ -111,72 +112,6 @@ static int registry_grow(struct engine *e)
 	return 0;
 }
 
-/* The ranges that the ids from @uid_base on lie in: two of them when it was made under another
- * subid option. Return: whether there are any. */
-static bool ids_span(const struct engine *e, uid_t uid_base, uint32_t *ret_first,
-		     uint32_t *ret_last)
-{
-	int64_t first = (int64_t)uid_base - e->subid_base, last = first + IDS_PER_CONTAINER - 1;
-	int64_t all = (int64_t)e->subid_ranges * IDS_PER_CONTAINER;
-
-	if (last < 0 || first >= all)
-		return false;
-	*ret_first = first < 0 ? 0 : (uint32_t)(first / IDS_PER_CONTAINER);
-	*ret_last = last >= all ? e->subid_ranges - 1 : (uint32_t)(last / IDS_PER_CONTAINER);
-	return true;
-}
-
-static bool ids_busy(const struct engine *e, uint32_t range)
-{
-	for (size_t i = 0; i < e->n; i++) {
-		uint32_t first, last;
-
-		if (ids_span(e, e->by_serial[i]->uid_base, &first, &last) && first <= range &&
-		    range <= last)
-			return true;
-	}
-	return false;
-}
-
-static void ids_mark(struct engine *e, uid_t uid_base, bool used)
-{
-	uint32_t first, last;
-
-	if (!ids_span(e, uid_base, &first, &last))
-		return;
-	for (uint32_t i = first; i <= last; i++) {
-		if (used)
-			e->ids_used[i / 8] |= (uint8_t)(1 << i % 8);
-		else if (!ids_busy(e, i)) /* another may lie across it, too */
-			e->ids_used[i / 8] &= (uint8_t) ~(1 << i % 8);
-	}
-}
-
-/* @uid_base 0: any free range; else that very one, which nobody may have. */
-static int ids_take(struct engine *e, uid_t *uid_base, struct ctn_err *err)
-{
-	uint32_t i = 0;
-
-	for (size_t k = 0; *uid_base && k < e->n; k++) {
-		if (e->by_serial[k]->uid_base == *uid_base)
-			return ctn_fail(err, EINVAL,
-					"its host ids from %u on belong to another container",
-					*uid_base);
-	}
-	while (!*uid_base && i < e->subid_ranges && (e->ids_used[i / 8] & 1 << i % 8))
-		i++;
-	if (!*uid_base && i >= e->subid_ranges)
-		return ctn_fail(err, ENOSPC,
-				"all %u ranges of host ids are in use; rmdir a container, or mount "
-				"with a larger -o "
-				"subid=BASE:COUNT",
-				e->subid_ranges);
-	if (!*uid_base)
-		*uid_base = e->subid_base + i * IDS_PER_CONTAINER;
-	ids_mark(e, *uid_base, true);
-	return 0;
-}
-
 static struct container *container_alloc(struct engine *e, struct spec *spec)
 {
 	struct container *c = calloc(1, sizeof(*c));
@@ -232,9 +167,8 @@ int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct con
 	else if (r == 0 && registry_grow(e) < 0)
 		r = ctn_fail(err, ENOMEM, "no memory for a container");
 	if (r == 0)
-		r = ids_take(e, &uid_base, err);
+		r = registry_ids_take(e, c, uid_base, err);
 	if (r == 0) {
-		c->uid_base = uid_base;
 		c->serial = ++e->last_serial;
 		slot_insert(e->by_name, e->n, at, c);
 		e->by_serial[e->n++] = c;
@@ -265,7 +199,7 @@ void registry_drop(struct container *c)
 		slot_remove(e->by_name, e->n, at);
 		slot_remove(e->by_serial, e->n, serial_slot(e, c->serial));
 		e->n--;
-		ids_mark(e, c->uid_base, false);
+		registry_ids_give_back(e, c);
 	} else {
 		found = false;
 	}
@@ -301,6 +235,30 @@ int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *e
 	return taken ? ctn_fail(err, EEXIST, "there is a container called %s already",
 				renamed->name)
 		     : 0;
+}
+
+int registry_replace(struct container *c, struct spec *spec,
+		     int (*check)(const struct container *c, struct ctn_err *err),
+		     struct spec **old, struct ctn_err *err)
+{
+	struct engine *e = c->engine;
+	int r;
+
+	pthread_rwlock_wrlock(&e->lock);
+	r = registry_ids_check(e, c, spec, err);
+	pthread_mutex_lock(&c->lock);
+	if (r == 0)
+		r = check(c, err);
+	if (r == 0) {
+		*old = c->spec;
+		c->spec = spec_get(spec);
+		c->changed = ctn_now();
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (r == 0)
+		registry_ids_remap(e, c, spec);
+	pthread_rwlock_unlock(&e->lock);
+	return r;
 }
 
 struct container *container_find(struct engine *e, const char *name)
