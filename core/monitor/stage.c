@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -125,11 +126,14 @@ static int write_hostname(const char *name)
 	ctn_autoclose int old = hostname_open(O_RDONLY), fd = -1;
 	char text[128] = "";
 	size_t len = strlen(name);
+	mode_t mask;
 
 	if (old >= 0 && read(old, text, sizeof(text) - 1) == (ssize_t)len + 1 &&
 	    memcmp(text, name, len) == 0 && text[len] == '\n')
-		return 0; /* it is in the layer already: leave that alone */
+		return 0;  /* it is in the layer already: leave that alone */
+	mask = umask(022); /* users read it, too */
 	fd = hostname_open(O_WRONLY | O_CREAT | O_TRUNC);
+	umask(mask);
 	if (fd >= 0)
 		(void)dprintf(fd, "%s\n", name);
 	return 0;

@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import subprocess
 import threading
@@ -44,6 +45,20 @@ def test_overlay(ctn, root):
     assert ctn.output("cat /etc/new; test -e /etc/group || echo gone") == "new\ngone\n"
     assert ctn.output("cat /etc/hostname") == ctn.name + "\n"
     assert look(root) == before
+
+
+def test_modes_of_what_is_made_in_it(ctn, root, tmp_path):
+    """The host name's file and mount points can be read by all users, whatever anybody's umask."""
+    (tmp_path / "file").write_text("")
+    assert ctn.write("spec", json.dumps({
+        "rootfs": root, "oci": {"process": {"user": {"umask": 0o77}}},
+        "mounts": ["%s /made/dir none bind 0 0" % tmp_path, "%s/file /made/file none bind 0 0" % tmp_path],
+        "cmd": ["sh", "-c", "umask; stat -c %a /etc/hostname /made"]})) == 0, ctn.last_error()
+    ctn.put("ctl", "start")
+    assert ctn.finish() == 0 and ctn.read("log").split() == ["0077", "644", "755"]
+    layer = ctn.path("layer")
+    for name, mode in (("etc/hostname", 0o644), ("made", 0o755), ("made/dir", 0o755), ("made/file", 0o644)):
+        assert os.stat("%s/%s" % (layer, name)).st_mode & 0o7777 == mode, name
 
 
 def test_rw(ctn, root):
