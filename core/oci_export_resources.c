@@ -278,21 +278,6 @@ static int put_block_io(struct oci_writer *w, struct json_object *resources, str
 	return r;
 }
 
-static void put_unified(struct oci_writer *w, struct json_object *unified)
-{
-	const struct spec_oci *oci = w->spec->oci;
-
-	for (size_t i = 0; oci && i < oci->unified.len; i++) {
-		const char *entry = oci->unified.items[i], *value = strchr(entry, ' ');
-		ctn_autofree char *key = value ? strndup(entry, (size_t)(value - entry)) : NULL;
-
-		if (key)
-			oci_put_text(w, unified, key, value + 1);
-		else
-			w->failed = true;
-	}
-}
-
 int oci_put_resources(struct oci_writer *w, struct json_object *resources, struct ctn_err *err)
 {
 	struct json_object *unified = json_object_new_object();
@@ -309,7 +294,6 @@ int oci_put_resources(struct oci_writer *w, struct json_object *resources, struc
 	oci_put_some(w, resources, "pids", pids);
 	if (r == 0)
 		r = put_block_io(w, resources, err);
-	put_unified(w, unified);
 	oci_put_some(w, resources, "unified", unified);
 	return r;
 }

@@ -56,7 +56,6 @@ static void forget(struct spec *spec)
 	free(oci->domainname);
 	free(oci->cgroups_path);
 	strlist_free(&oci->annotations);
-	strlist_free(&oci->unified);
 	free(oci);
 	spec->oci = NULL;
 }

@@ -63,7 +63,6 @@ static void oci_free(struct spec_oci *oci)
 	free(oci->domainname);
 	free(oci->cgroups_path);
 	strlist_free(&oci->annotations);
-	strlist_free(&oci->unified);
 	free(oci);
 }
 
@@ -85,11 +84,10 @@ static bool copy_oci(struct spec *s, const struct spec_oci *from)
 		return false;
 	*oci = *from;
 	oci->domainname = oci->cgroups_path = NULL;
-	oci->annotations = oci->unified = (struct strlist){0};
+	oci->annotations = (struct strlist){0};
 	return copy_text(&oci->domainname, from->domainname) &&
 	       copy_text(&oci->cgroups_path, from->cgroups_path) &&
-	       strlist_copy(&oci->annotations, &from->annotations) == 0 &&
-	       strlist_copy(&oci->unified, &from->unified) == 0;
+	       strlist_copy(&oci->annotations, &from->annotations) == 0;
 }
 
 static bool copy_lists(struct spec *s, const struct spec *from)

@@ -79,7 +79,7 @@ enum spec_cap_set {
  * @propagation:   MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE, perhaps with MS_REC; 0: private.
  * @domainname, @cgroups_path: NULL: none.
  * @rows, @cols:   of the terminal; 0: not given.
- * @annotations:   "key=value". @unified: "file value" of cgroup v2 files that are no knob of ours.
+ * @annotations:   "key=value".
  */
 struct spec_oci {
 	struct spec_maps uids, gids;
@@ -94,7 +94,7 @@ struct spec_oci {
 	unsigned long propagation;
 	char *domainname, *cgroups_path;
 	uint16_t rows, cols;
-	struct strlist annotations, unified;
+	struct strlist annotations;
 };
 
 /**
