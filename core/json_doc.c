@@ -14,6 +14,16 @@ enum { KEY_SHOWN = 64 };
 
 /* --- where one ends --- */
 
+/* At the first byte that is too many. */
+static int fail_size(const char *text, struct ctn_err *err)
+{
+	struct json_place place = {0};
+
+	json_place_end(&place, text, JSON_DOC_MAX);
+	return ctn_fail(err, EINVAL, "%s: a document has at most %d bytes", place.text,
+			JSON_DOC_MAX);
+}
+
 ssize_t json_doc_end(const char *text, size_t len, struct ctn_err *err)
 {
 	struct json_place place = {0};
@@ -35,9 +45,7 @@ ssize_t json_doc_end(const char *text, size_t len, struct ctn_err *err)
 		if ((c == '}' || c == ']') && --depth == 0)
 			return (ssize_t)at;
 	}
-	if (len > JSON_DOC_MAX)
-		return ctn_fail(err, EFBIG, "a document has at most %d bytes", JSON_DOC_MAX);
-	return 0;
+	return len > JSON_DOC_MAX ? fail_size(text, err) : 0;
 }
 
 /* --- places --- */
@@ -285,7 +293,7 @@ int json_doc_parse(const char *text, size_t len, struct json_doc **ret, struct c
 	int r;
 
 	if (len > JSON_DOC_MAX)
-		return ctn_fail(err, EFBIG, "a document has at most %d bytes", JSON_DOC_MAX);
+		return fail_size(text, err);
 	doc = calloc(1, sizeof(*doc));
 	if (doc)
 		doc->text = malloc(len + 1);

@@ -19,8 +19,8 @@ struct json_doc; /* one document; immutable */
 /**
  * json_doc_end() - where the first document of a text ends.
  * Return: its length, blanks and newlines in front of it included; 0 when it is not complete yet;
- * -EINVAL where @text cannot be the beginning of an object, -EFBIG once it is longer than
- * JSON_DOC_MAX. Only brackets and quotes are looked at. Thread: any.
+ * -EINVAL where @text cannot be the beginning of an object, or is longer than JSON_DOC_MAX. Only
+ * brackets and quotes are looked at. Thread: any.
  */
 ssize_t json_doc_end(const char *text, size_t len, struct ctn_err *err);
 
@@ -28,8 +28,8 @@ ssize_t json_doc_end(const char *text, size_t len, struct ctn_err *err);
  * json_doc_parse() - exactly one document, an object.
  * Refused with -EINVAL and "line 3, column 7: …": what is no JSON (comments, trailing commas,
  * single quotes, NaN, numbers such as 01 or 1e400 or -0, anything after its end), a duplicate key,
- * depth over JSON_DOC_DEPTH, bytes that are not UTF-8, a NUL (also as \u0000), a lone surrogate.
- * -EFBIG over JSON_DOC_MAX bytes. -ENOMEM.
+ * depth over JSON_DOC_DEPTH, more than JSON_DOC_MAX bytes, bytes that are not UTF-8, a NUL (also as
+ * \u0000), a lone surrogate. -ENOMEM.
  * @ret: free with json_doc_free(); NULL is fine there. Thread: any.
  */
 int json_doc_parse(const char *text, size_t len, struct json_doc **ret, struct ctn_err *err);

@@ -61,6 +61,8 @@ int spec_doc_load(const char *path, struct spec **ret, struct ctn_err *err)
 	if (r < 0)
 		return r;
 	r = io_read_fd(fd, config_name, JSON_DOC_MAX, &text, &len, err);
+	if (r == -EFBIG)
+		r = ctn_fail(err, EINVAL, "a document has at most %d bytes", JSON_DOC_MAX);
 	if (r == 0)
 		r = spec_doc_parse(text, len, path, ret, err);
 	return r < 0 ? ctn_fail_context(err, "%.200s/%s", path, config_name) : 0;

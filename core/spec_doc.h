@@ -7,7 +7,7 @@
 
 /** spec_doc_parse() - one JSON document, in the tree's own form or the OCI's (it has an
  * ociVersion). @bundle: NULL, or the directory that root.path is relative to. @ret: one reference;
- * its name is "" where the document gives none. -EINVAL, -EOPNOTSUPP, -EFBIG. Thread: any. */
+ * its name is "" where the document gives none. -EINVAL, -EOPNOTSUPP. Thread: any. */
 int spec_doc_parse(const char *text, size_t len, const char *bundle, struct spec **ret,
 		   struct ctn_err *err);
 
