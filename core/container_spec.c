@@ -110,20 +110,43 @@ static int find_root(const struct container *c, const struct spec *spec, struct 
 	return 0;
 }
 
-/* The namespaces of others are those that it is in itself, while it runs. */
-static void find_namespaces(struct container *c, const struct spec *spec, struct export *x)
+/* Whose namespace of that kind it shares: an id, or NULL. ns/user follows from the others. */
+static const char *shared_with(const struct spec *spec, enum ns_kind kind)
+{
+	int implied = kind == NS_USER ? spec_ns_implied_user(spec) : -1;
+
+	return spec_ns_container(spec, implied >= 0 ? (enum ns_kind)implied : kind);
+}
+
+/* Those of others are the ones that it is in itself, while it runs; else the ones that it is going
+ * to join, as long as the others run. */
+static int find_namespaces(struct container *c, const struct spec *spec, struct export *x,
+			   struct ctn_err *err)
 {
 	struct container_view v;
+	int r = 0;
 
 	container_view_get(c, &v);
-	for (int i = 0; v.init && i < NS_COUNT; i++) {
-		if (!spec->ns[i] || strncmp(spec->ns[i], "container:", 10) != 0)
+	for (int i = 0; r == 0 && i < NS_COUNT; i++) {
+		const char *id = shared_with(spec, (enum ns_kind)i);
+		struct pidref *init = NULL;
+		ctn_autoclose int fd = -1;
+
+		if (!id)
 			continue;
-		snprintf(x->ns_paths[i], sizeof(x->ns_paths[i]), "/proc/%d/ns/%s", v.init->pid,
+		if (v.init)
+			init = pidref_get(v.init);
+		else
+			r = container_ns_open(c->engine, id, (enum ns_kind)i, &fd, &init, err);
+		if (r < 0)
+			continue;
+		snprintf(x->ns_paths[i], sizeof(x->ns_paths[i]), "/proc/%d/ns/%s", init->pid,
 			 ns_types[i].name);
 		x->where.ns_paths[i] = x->ns_paths[i];
+		pidref_put(init);
 	}
 	container_view_put(&v);
+	return r < 0 && err ? ctn_fail_context(err, "config.json") : r;
 }
 
 static int annotate(struct json_object *doc, const char *key, const char *value,
@@ -141,12 +164,13 @@ static int annotate(struct json_object *doc, const char *key, const char *value,
 }
 
 /* So that new gives who is made of it a range of its own. */
-static int annotate_ids(const struct container *c, const struct spec *spec, struct json_object *doc,
-			struct ctn_err *err)
+static int annotate_ids(const struct container *c, const struct spec *spec, const struct export *x,
+			struct json_object *doc, struct ctn_err *err)
 {
 	char text[64];
 
-	if (!spec_ns_is_new(spec, NS_USER) || (spec->oci && spec->oci->uids.len > 0))
+	if (!spec_ns_is_new(spec, NS_USER) || x->where.ns_paths[NS_USER] ||
+	    (spec->oci && spec->oci->uids.len > 0))
 		return 0;
 	snprintf(text, sizeof(text), "0 %u %u", c->uid_base, (unsigned)IDS_PER_CONTAINER);
 	return annotate(doc, OCI_IDS_KEY, text, err);
@@ -189,14 +213,16 @@ static int export(struct container *c, const struct spec *spec, struct json_obje
 		(void)launch_ids(c, spec, &x->ids, NULL); /* filled in any case */
 		snprintf(x->user.home, sizeof(x->user.home), "/");
 		(void)container_user(c, spec, &x->user, NULL); /* refused at the start */
-		find_namespaces(c, spec, x);
+		r = find_namespaces(c, spec, x, err);
+	}
+	if (r == 0) {
 		x->where.uids = &x->ids.uids;
 		x->where.gids = &x->ids.gids;
 		x->where.user = &x->user;
 		r = oci_export(spec, &x->where, &doc, err);
 	}
 	if (r == 0)
-		r = annotate_ids(c, spec, doc, err);
+		r = annotate_ids(c, spec, x, doc, err);
 	if (r == 0 && x->skeleton)
 		r = bind_root(doc, x->skeleton, err);
 	if (x)

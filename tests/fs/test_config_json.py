@@ -140,3 +140,34 @@ def test_written_to_spec(tidy):
     assert c.write("spec", "{}") == 0 and "A=7" not in c.lines("env")
     assert c.write("spec", text) == 0, c.last_error()
     assert "A=7" in c.lines("env") and same(c.read("config.json"), text)
+
+
+def test_of_a_container_that_shares(tidy):
+    """The namespaces of others are paths, if there are any; `spec` names them in any case."""
+    db, web = tidy.make("db"), tidy.make("web")
+    web.put("ns/net", "container:db").put("start", 0).put("cmd", "sleep 1000")
+    with pytest.raises(OSError) as e:
+        web.read("config.json")
+    assert e.value.errno == errno.ESRCH
+    assert json.loads(web.read("spec"))["ns"] == {"net": "container:db"}
+    db.put("cmd", "sleep 1000")
+    for running in (db, web):
+        running.put("ctl", "start")
+        linux = json.loads(web.read("config.json"))["linux"]
+        paths = {n["type"]: n["path"] for n in linux["namespaces"] if "path" in n}
+        assert paths == {"network": "/proc/%s/ns/net" % running.get("pid"), "user": "/proc/%s/ns/user" % running.get("pid")}
+        assert "uidMappings" not in linux
+        for path in paths.values():
+            assert os.readlink(path) == os.readlink("/proc/%s/ns/%s" % (db.get("pid"), path[path.rindex("/") + 1:]))
+    doc = web.read("config.json").replace('"web"', '"third"')
+    assert put(tidy.path("new"), doc) == 0, tidy.last_error()
+    third = Ctn(tidy, "third")
+    assert os.readlink(third.path("ns/net")) and os.stat(third.path("ns/net")).st_ino == os.stat(db.path("ns/net")).st_ino
+    third.put("ctl", "kill")
+    web.put("ctl", "kill")
+    db.put("ctl", "kill")
+    os.rmdir(db.path())
+    with pytest.raises(OSError) as e:
+        web.read("config.json")
+    assert e.value.errno == errno.ENOENT
+    web.read("spec")
