@@ -340,6 +340,32 @@ int cgroup_root_open_described(const char *lines, struct cgroup_root **ret, stru
 	return 0;
 }
 
+/* However many slashes each has. */
+static bool same_path(const char *a, const char *b)
+{
+	while (*a || *b) {
+		size_t n;
+
+		a += strspn(a, "/");
+		b += strspn(b, "/");
+		n = strcspn(a, "/");
+		if (n != strcspn(b, "/") || strncmp(a, b, n) != 0)
+			return false;
+		a += n;
+		b += n;
+	}
+	return true;
+}
+
+const char *cgroup_root_elsewhere(const struct cgroup_root *root, const char *path)
+{
+	for (size_t i = 0; i < root->n; i++) {
+		if (!same_path(root->hier[i].rel, path))
+			return root->hier[i].rel;
+	}
+	return NULL;
+}
+
 void cgroup_root_free(struct cgroup_root *root)
 {
 	if (!root)

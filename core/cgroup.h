@@ -46,6 +46,10 @@ int cgroup_root_open(const char *path, struct cgroup_root **ret, struct ctn_err 
 int cgroup_root_describe(const struct cgroup_root *root, FILE *out);
 int cgroup_root_open_described(const char *lines, struct cgroup_root **ret, struct ctn_err *err);
 
+/** cgroup_root_elsewhere() - NULL where that is the server's directory in each hierarchy, else one
+ * that is another, below its mount point and without the first slash. */
+const char *cgroup_root_elsewhere(const struct cgroup_root *root, const char *path);
+
 /** cgroup_root_free() - close it, and remove the directories where they are empty (ignoring
  * failure). NULL is fine. */
 void cgroup_root_free(struct cgroup_root *root);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -122,6 +123,46 @@ static int copy_monitor(const char *path, int *ret, struct ctn_err *err)
 	return reopen_readonly(copy, ret, err);
 }
 
+static bool has_containers(const struct engine *e)
+{
+	ctn_autoclosedir DIR *dir = NULL;
+	const struct dirent *d;
+	int fd = openat(e->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || !(dir = fdopendir(fd)))
+		return false;
+	while ((d = readdir(dir))) {
+		if (strlen(d->d_name) == CTN_ID_LEN)
+			return true;
+	}
+	return false;
+}
+
+/* Where they were, unless they are wanted elsewhere and nobody is there. Return: 1, or 0: there is
+ * no such place. */
+static int open_recorded_cgroup(struct engine *e, const char *lines, const char *path,
+				struct ctn_err *err)
+{
+	struct cgroup_root *root = NULL;
+	const char *other;
+	int r = 0;
+
+	if (cgroup_root_open_described(lines, &root, NULL) < 0)
+		return 0;
+	other = path ? cgroup_root_elsewhere(root, path) : NULL;
+	if (!other) {
+		e->cgroup = root;
+		return 1;
+	}
+	if (has_containers(e))
+		r = ctn_fail(err, EBUSY,
+			     "-o cgroup=%.200s: the containers that are there have their control "
+			     "groups in /%.200s; mount without it, or rmdir them first",
+			     path, other);
+	cgroup_root_free(root);
+	return r;
+}
+
 /* Containers that live have their cgroups where the server of that time made them. */
 static int open_cgroup(struct engine *e, const char *path, struct ctn_err *err)
 {
@@ -130,8 +171,9 @@ static int open_cgroup(struct engine *e, const char *path, struct ctn_err *err)
 	FILE *out;
 	int r = io_read_at(e->run_fd, "cgroup", 65536, &lines, NULL, NULL);
 
-	if (r == 0 && cgroup_root_open_described(lines, &e->cgroup, NULL) == 0)
-		return 0;
+	r = r == 0 ? open_recorded_cgroup(e, lines, path, err) : 0;
+	if (r != 0)
+		return r < 0 ? r : 0;
 	r = cgroup_root_open(path, &e->cgroup, err);
 	if (r < 0)
 		return r;

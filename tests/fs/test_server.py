@@ -222,6 +222,30 @@ def test_a_place_for_its_cgroups(new_server):
     assert c.output("echo works") == "works\n"
 
 
+def test_a_place_for_its_cgroups_that_is_another(new_server):
+    """Containers stay where they are; what is asked for is not passed over in silence."""
+    places = ["/ctnfs-%s-%d" % (n, os.getpid()) for n in "ab"]
+    s = new_server("cgroup=" + places[0])
+    c = s.make().sh("sleep 1000")
+    assert s.terminate() == []
+    s.options = ["cgroup=" + places[1]]
+    r = subprocess.run(s.argv(), capture_output=True, text=True, timeout=limit(20))
+    assert r.returncode != 0 and "control groups in " + places[0] in r.stderr, r.stderr
+    for options in ([], ["cgroup=/" + places[0] + "/"]):
+        s.options = options
+        s.start()
+        assert c.state() == "running"
+        assert s.terminate() == []
+    s.options = []
+    s.start()
+    c.put("ctl", "kill").remove()
+    assert s.terminate() == []
+    s.options = ["cgroup=" + places[1]]
+    s.start()
+    c = s.make()
+    assert all(places[1] + "/" in os.readlink(c.path("cgroup/raw", l)) for l in os.listdir(c.path("cgroup/raw")))
+
+
 def test_ids_run_out(new_server):
     s = new_server(start=False)
     s.option_text = lambda: "state=%s,run=%s,subid=%d:%d" % (s.state, s.run, s.id_base, 2 * 65536)
