@@ -38,6 +38,20 @@ static int changes_room(struct changes *list, struct ctn_err *err)
 	return 0;
 }
 
+/* @cgroups: /proc/PID/cgroup. In its group, or one of its own below that. */
+static bool is_in(const struct container *c, const char *cgroups)
+{
+	const char *name = container_cgroup_name(c), *p = cgroups;
+	size_t len = strlen(name);
+
+	while ((p = strstr(p, name))) {
+		if (p > cgroups && p[-1] == '/' && (p[len] == '/' || p[len] == '\n'))
+			return true;
+		p += len;
+	}
+	return false;
+}
+
 /* The pid may be somebody else's by now; what its /proc/PID says about its cgroup is about the very
  * process that is behind the descriptor. -ESRCH when it is none of ours. */
 static int open_member(const struct container *c, pid_t pid, int *ret)
@@ -48,7 +62,7 @@ static int open_member(const struct container *c, pid_t pid, int *ret)
 
 	if (r == 0)
 		r = io_read_at(procfd, "cgroup", CGROUP_BYTES_MAX, &text, NULL, NULL);
-	if (r < 0 || !strstr(text, c->id))
+	if (r < 0 || !is_in(c, text))
 		return -ESRCH;
 	*ret = ctn_take_fd(procfd);
 	return 0;

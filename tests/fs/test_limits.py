@@ -2,13 +2,15 @@
 """rlimits and oom_score_adj, as the processes inside have them."""
 
 import errno
+import json
 import os
 import re
 import resource
 
 import pytest
 
-from basics import slurp, until
+from basics import put, slurp, until
+from containers import Ctn
 
 PROC_LIMITS = {
     "as": "Max address space", "core": "Max core file size", "cpu": "Max cpu time",
@@ -148,6 +150,13 @@ def test_live_for_all_processes(ctn):
     assert ctn.get("oom_score_adj") == "321" and ctn.get("pending") == ""
     ctn.put("oom_score_adj", 400)
     assert [adj(p) for p in pids] == [400] * 6
+
+
+def test_live_in_a_control_group_with_a_name(tidy):
+    text = {"name": "a", "cmd": ["sleep", "1000"], "oci": {"linux": {"cgroupsPath": "ctnfs-named-%d" % os.getpid()}}}
+    assert put(tidy.path("new"), json.dumps(text)) == 0, tidy.last_error()
+    c = Ctn(tidy, "a").put("oom_score_adj", 321)
+    assert adj(int(c.get("pid"))) == 321
 
 
 def test_live_while_it_forks(ctn):
