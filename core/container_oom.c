@@ -68,7 +68,10 @@ static int open_member(const struct container *c, pid_t pid, int *ret)
 	return 0;
 }
 
-/* Return: 1 when it was changed from @ret_old, 0 when there is nothing to change, -errno. */
+/* What became of one process. */
+enum { SET_SAME, SET_CHANGED, SET_ENDED };
+
+/* Return: SET_CHANGED (from @ret_old); SET_SAME: there was nothing to change; SET_ENDED; -errno. */
 static int set_one(const struct container *c, pid_t pid, long value, long *ret_old)
 {
 	ctn_autofree char *text = NULL;
@@ -80,27 +83,28 @@ static int set_one(const struct container *c, pid_t pid, long value, long *ret_o
 	if (r == 0)
 		r = io_read_at(procfd, "oom_score_adj", sizeof(wanted), &text, NULL, NULL);
 	if (r < 0)
-		return 0; /* it has ended */
+		return SET_ENDED;
 	old = strtol(text, NULL, 10);
 	if (old == value)
-		return 0;
+		return SET_SAME;
 	snprintf(wanted, sizeof(wanted), "%ld", value);
 	r = io_write_at(procfd, "oom_score_adj", wanted, NULL);
 	if (r == -ESRCH || r == -ENOENT)
-		return 0;
+		return SET_ENDED;
 	if (r < 0)
 		return r;
 	*ret_old = old;
-	return 1;
+	return SET_CHANGED;
 }
 
-/* Return: how many were changed, or -errno. */
+/* Return: whether there can be some with the old value still, or -errno: children of those that
+ * were changed, and of those that have ended meanwhile, are not in the list. */
 static int set_round(const struct container *c, long value, struct changes *list,
 		     struct ctn_err *err)
 {
 	ctn_autofree pid_t *pids = NULL;
 	size_t n = 0;
-	int changed = 0, r = cgroup_leaf_procs(c->cgroup, &pids, &n, err);
+	int more = 0, r = cgroup_leaf_procs(c->cgroup, &pids, &n, err);
 
 	for (size_t i = 0; r >= 0 && i < n; i++) {
 		long old = 0;
@@ -117,12 +121,11 @@ static int set_round(const struct container *c, long value, struct changes *list
 		else if (r < 0)
 			ctn_fail(err, -r, "oom_score_adj: set that of process %d: %s", pids[i],
 				 strerrordesc_np(-r));
-		if (r > 0) {
+		if (r == SET_CHANGED)
 			list->items[list->n++] = (struct change){.pid = pids[i], .old = old};
-			changed++;
-		}
+		more |= r != SET_SAME;
 	}
-	return r < 0 ? r : changed;
+	return r < 0 ? r : more;
 }
 
 int container_apply_oom_score_adj(struct container *c, const struct spec *spec, struct ctn_err *err)
