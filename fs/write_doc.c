@@ -55,6 +55,9 @@ void doc_drop(struct write_doc *d, size_t n)
 
 void doc_hold(struct write_doc *d)
 {
+	/* The newline behind a document begins no other one. */
+	if (d->len)
+		doc_drop(d, strspn(d->text, " \f\n\r\t\v"));
 	held += d->len - d->counted;
 	d->counted = d->len;
 }

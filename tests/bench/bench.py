@@ -4,8 +4,10 @@
 
 One run, interleaved: in each round every contestant has its turn, in an order that moves on. A turn is
 a life to warm up, then back to back a life of `true` and one of a program that says when it began; then
-the same two, each after 20 ms of quiet. The floor (floor.c) is one process that does what a default
-container needs and no more. Prints medians, their spread and ratios; writes all of it as JSON.
+the same two, each after 20 ms of quiet. Each round also makes and starts one container in two ways: by
+mkdir and writes to its files, and by a full OCI document to `new`. The floor (floor.c) is one process that
+does what a default container needs and no more. Prints medians, their spread and ratios; writes all of it
+as JSON.
 
 The exit status tells only whether it ran: 0, or 1 when the floor or ctnfs did not."""
 
@@ -23,6 +25,7 @@ import time
 sys.dont_write_bytecode = True
 
 import contestants  # noqa: E402
+import documents  # noqa: E402
 import peers  # noqa: E402
 
 IDLE = 0.02
@@ -36,9 +39,10 @@ BARS = (  # what, the other, ours is at most this part of the other's
     ("CPU of a life", "cpu", "floor", 1.5),
     ("CPU of a life", "cpu", "runc", 1 / 10),
 )
+DOCUMENT_BAR = 1.3  # a document's time is at most this many times that of mkdir and cmd
 COLUMNS = (("life", "true"), ("from idle", "true_idle"), ("1st instr.", "first"),
            ("from idle", "first_idle"), ("CPU", "cpu"))
-MUST_RUN = ("floor", "ctnfs", "ctnfs from sh")
+MUST_RUN = ("floor", "ctnfs", "ctnfs from sh", "a document")
 
 
 def arguments():
@@ -67,6 +71,7 @@ class Bench:
         self.samples = {}
         self.pss = {}
         self.server = None
+        self.documents = None
 
     # --- who takes part ---
 
@@ -97,6 +102,11 @@ class Bench:
         mount = self.server.mount
         self.enter(lambda: contestants.Client(program("life"), mount, self.first, self.server), "ctnfs")
         self.enter(lambda: contestants.Shell(mount, self.server), "ctnfs from sh")
+        try:
+            self.documents = documents.Documents(mount, self.base, self.first)
+            self.documents.warm_up()
+        except OSError as e:
+            self.absent["a document"] = str(e)
 
     def enter_peers(self):
         root = os.path.join(self.base, "root")
@@ -148,7 +158,16 @@ class Bench:
                     self.absent[contestant.name] = "in round %d: %s" % (number + 1, e)
                     self.all.remove(contestant)
                     contestant.close()
+            self.document_turn(number)
         self.supervisors()
+
+    def document_turn(self, number):
+        if "a document" in self.absent or not self.documents:
+            return
+        try:
+            self.documents.turn()
+        except OSError as e:
+            self.absent["a document"] = "in round %d: %s" % (number + 1, e)
 
     def supervisors(self):
         if self.server and "ctnfs" not in self.absent:
@@ -235,6 +254,17 @@ def print_steps(found):
         print("ctnfs, %s: " % title + ", ".join("%s %.2f" % (s, v["value"] / 1e3) for s, v in steps if v))
 
 
+def document_report(bench):
+    """Prints both ways; (sentence, held) of their ratio."""
+    if "a document" in bench.absent or not bench.documents:
+        return []
+    found = {way: summary(values, way) for way, values in bench.documents.samples.items()}
+    print("made and started: " + ", ".join("%s %s" % (way, cell(found, way)) for way in found))
+    part = found[documents.DOCUMENT]["value"] / found[documents.FILES]["value"]
+    return [("a full OCI document of %d bytes: %.2f × mkdir and cmd; to be at most %g ×" % (
+        len(bench.documents.document), part, DOCUMENT_BAR), part <= DOCUMENT_BAR)]
+
+
 def report(bench):
     found, facts = results(bench), machine()
     print("%(cpus)d CPUs (%(model)s), Linux %(kernel)s, cgroup %(cgroup)s, load %(load)s" % facts)
@@ -246,14 +276,15 @@ def report(bench):
         print("%s: %.0f KiB Pss of supervisor a container" % (name, kib))
     for name, why in bench.absent.items():
         print("%s does not run here: %s" % (name, why))
-    verdicts = list(judge(found))
+    verdicts = list(judge(found)) + document_report(bench)
     for sentence, held in verdicts:
         print("%s  %s" % ("held  " if held else "MISSED", sentence))
     if bench.args.json:
         with open(bench.args.json, "w") as f:
             json.dump({"machine": facts, "rounds": bench.args.rounds, "results": found,
                        "supervisor_pss_kib": bench.pss, "absent": bench.absent,
-                       "bars": verdicts, "samples": bench.samples}, f, indent=1)
+                       "bars": verdicts, "samples": bench.samples,
+                       "documents": bench.documents.samples if bench.documents else {}}, f, indent=1)
 
 
 def main():

@@ -88,11 +88,12 @@ def test_the_session_of_a_shell(tidy, shell, tmp_path):
     assert out.stdout == "d2\n"
 
 
-def test_a_conversation(tidy):
+@pytest.mark.parametrize("end", ["", "\n", " \n\n"])
+def test_a_conversation(tidy, end):
     """Results are read, and the next document is written, on one descriptor."""
     fd = os.open(tidy.path("new"), os.O_RDWR)
     for name in ("a", "b", "c"):
-        os.write(fd, doc(name=name).encode())
+        os.write(fd, (doc(name=name) + end).encode())
         assert os.read(fd, 4096).decode() == name + "\n"
     with pytest.raises(OSError) as e:
         os.write(fd, doc(name="a").encode())
