@@ -134,6 +134,9 @@ static int cmd_line(struct spec *s, char *line, struct ctn_err *err)
 
 	if (!array && line[0] == '[' && line[1] == '"')
 		return ctn_fail(err, EINVAL, "cmd: '%.60s' is not a JSON array of strings", line);
+	if (!array && line[strspn(line, "[ \t\r")] == '\0')
+		return ctn_fail(err, EINVAL,
+				"cmd: an array is to be on one line, as jq -c prints it");
 	r = array ? from_json(array, &words, err) : split(line, &words, err);
 	json_object_put(array);
 	if (r == 0 && (words.len == 0 || words.items[0][0] == '\0'))

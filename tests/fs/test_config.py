@@ -56,6 +56,7 @@ REFUSED = [
     ("user", "1:", errno.EINVAL), ("user", ":0", errno.EINVAL), ("user", "1:+2", errno.EINVAL),
     ("cmd", "'unclosed", errno.EINVAL), ("cmd", '["a", 1]', errno.EINVAL),
     ("cmd", '["a"', errno.EINVAL), ("cmd", "[]", errno.EINVAL),
+    ("cmd", '[\n  "sh",\n  "-c"\n]', errno.EINVAL),
 ]
 
 

@@ -2,8 +2,8 @@
 /* What the runtime-spec can say and no file does, as the program inside has it. */
 #include <linux/ioprio.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 
 #include "caps.h"
 #include "container_private.h"
