@@ -85,9 +85,12 @@ static bool first_word(const char *line, const char *key, size_t len)
 	return is_word(line, 0, key, len);
 }
 
-static bool second_word(const char *line, const char *key, size_t len)
+/* All of a path, which may have blanks in it. */
+static bool path_key(const char *line, const char *key, size_t len)
 {
-	return is_word(line, 1, key, len);
+	const char *path = strchr(line, ' ') + 1;
+
+	return strlen(path) == len && strncmp(path, key, len) == 0;
 }
 
 /* A removed default is the whole line. */
@@ -112,7 +115,7 @@ static const struct list_kind kinds[] = {
 	{"rlimits", offsetof(struct spec, rlimits), rlimit_canonical, first_word, NULL},
 	{"sysctl", offsetof(struct spec, sysctl), sysctl_canonical, first_word, NULL},
 	{"devices", offsetof(struct spec, devices), device_canonical, device_key, NULL},
-	{"paths", offsetof(struct spec, paths), path_canonical, second_word, NULL},
+	{"paths", offsetof(struct spec, paths), path_canonical, path_key, NULL},
 };
 
 static struct strlist *list_of(const struct spec *s, const struct list_kind *kind)
@@ -182,11 +185,11 @@ static void key_of(const struct list_kind *kind, const char *line, const char **
 	const char *from = line;
 	size_t n;
 
-	if (kind->has_key == second_word || kind->has_key == mount_key)
+	if (kind->has_key == path_key || kind->has_key == mount_key)
 		from += strcspn(from, " ") + 1;
 	if (kind->has_key == device_key && strchr(line, '/'))
 		from = strchr(line, '/');
-	n = strcspn(from, " ");
+	n = kind->has_key == path_key ? strlen(from) : strcspn(from, " ");
 	if (kind->has_key == device_key && from == line)
 		n += 1 + strcspn(from + n + 1, " ");
 	*ret = from;

@@ -51,8 +51,10 @@ struct dev_link {
 extern const struct dev_link dev_links[];
 
 /** plan_unpack() - check every length and offset of a received message. -EBADMSG says which is
- * wrong. */
+ * wrong. plan_free() - its tables, not the message. The monitor keeps its plan as long as it lives.
+ */
 int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err);
+void plan_free(struct plan *p);
 
 /** plan_mount_at() - the entry of `mounts` for exactly that target, the last of them; NULL without.
  * plan_removes() - whether the default mount there is not to be made. */

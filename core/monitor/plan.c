@@ -201,11 +201,24 @@ static int unpack_all(const struct reader *in, const struct wire_start *m, struc
 		r = unpack_string(in, strings[i].what, strings[i].list, strings[i].to, err);
 	if (r == 0)
 		r = unpack_arrays(in, m, &p, err);
-	if (r < 0)
-		return r; /* the monitor ends: nothing to free */
+	if (r < 0) {
+		plan_free(&p);
+		return r;
+	}
 	p.filter = (const void *)(in->data + m->filter_off);
 	*ret = p;
 	return 0;
+}
+
+void plan_free(struct plan *p)
+{
+	char **const lists[] = {p->argv,     p->envp,	 p->binds,  p->masked,
+				p->readonly, p->sysctls, p->removed};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		free(lists[i]);
+	free(p->mounts);
+	free(p->nodes);
 }
 
 int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err)

@@ -52,6 +52,8 @@ static const struct {
 	{"devices", "c 1:3 rw\n", "a *:* wmr", "c 1:3 rw\na *:* rwm\n"},
 	{"paths", "masked /a\nreadonly /b c\n", "readonly /a", "readonly /b c\nreadonly /a\n"},
 	{"paths", "masked /a\n", "-/a", "\n"},
+	{"paths", "masked /a b\nmasked /a c\nmasked /a\n", "-/a b", "masked /a c\nmasked /a\n"},
+	{"paths", "masked /a b\nmasked /a\n", "-/a", "masked /a b\n"},
 };
 
 static void test_amended(void)
