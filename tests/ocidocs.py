@@ -4,9 +4,11 @@
 import json
 import os
 
-from basics import TREE, err_name, put, until
+from basics import RANGE, TREE, err_name, put, until
 from containers import Ctn
+from rootdirs import kernel
 
+PORT = "net.ipv4.ip_unprivileged_port_start"  # a setting of the network namespace on any kernel
 DATA = os.path.join(TREE, "tests/data/oci")
 
 # What any program can find out: a section a fact.
@@ -16,12 +18,14 @@ b=/bin/busybox
 say args; for a in "$0" "$@"; do echo "$a"; done
 say environ; $b tr '\\0' '\\n' < /proc/$$/environ
 say cwd; pwd
-for f in status limits mountinfo uid_map gid_map oom_score_adj cgroup timens_offsets personality; do
+for f in status limits mountinfo uid_map gid_map oom_score_adj cgroup timens_offsets personality stat; do
   say $f; $b cat /proc/$$/$f
 done
 say hostname; $b hostname; $b cat /proc/sys/kernel/domainname
 say umask; umask
 say tty; $b stty size 2>&1
+say ioprio; $b ionice -p $$
+say machine; $b uname -m
 say ns; for n in cgroup ipc mnt net pid time user uts; do echo $n $($b readlink /proc/$$/ns/$n); done
 say dev; for f in /dev/*; do echo $($b stat -c '%n %a %u %g %t %T' $f); done
 say end
@@ -32,6 +36,23 @@ exec $b sleep 100000
 def load(name):
     with open(os.path.join(DATA, name + ".json")) as f:
         return json.load(f)
+
+
+def moby_profile(caps):
+    """What docker and podman write out of the profile that both have, for those capabilities."""
+    with open(os.path.join(TREE, "tests/data/moby-seccomp-default.json")) as f:
+        profile = json.load(f)
+    profile.pop("archMap")
+    profile["architectures"] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
+    calls, profile["syscalls"] = profile["syscalls"], []
+    for c in calls:
+        only, unless = c.pop("includes", {}), c.pop("excludes", {})
+        least = tuple(int(n) for n in only.get("minKernel", "0.0").split("."))
+        if (set(only.get("caps", [])) <= set(caps) and not set(unless.get("caps", [])) & set(caps)
+                and "amd64" in only.get("arches", ["amd64"]) and "amd64" not in unless.get("arches", [])
+                and kernel() >= least):
+            profile["syscalls"].append(c)
+    return profile
 
 
 def program(root, path, text=REPORT):
@@ -58,6 +79,23 @@ def document(root, *args, **process):
                    {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]}],
         "linux": {"namespaces": [{"type": k} for k in kinds]},
     }
+
+
+def sets(**named):
+    return {k: ["CAP_" + n.upper() for n in v.split()] for k, v in named.items()}
+
+
+def with_cgroup(root, **resources):
+    doc = document(root)
+    doc["mounts"] += [{"destination": "/sys", "type": "sysfs", "source": "sysfs"},
+                      {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}]
+    doc["linux"].update(resources=resources, cgroupsPath="/ctnfs-test-%d/box" % os.getpid())
+    return doc
+
+
+def spare_ids(server):
+    """The first of some host ids that no other container has."""
+    return server.session.id_base + server.session.id_width - RANGE
 
 
 def create(server, doc, name=None):

@@ -9,34 +9,17 @@ import subprocess
 
 import pytest
 
-from basics import TREE, have, put, slurp
+from basics import have, put, slurp
 from containers import Ctn
 from harness import cgroup_version
-from ocidocs import (REPORT, capabilities, create, facts, limit_of, load, mask, mount_at, program,
-                     status)
+from ocidocs import (REPORT, capabilities, create, facts, limit_of, load, mask, moby_profile, mount_at,
+                     program, status)
 from rootdirs import kernel, make_root
 
 
 @pytest.fixture
 def root(tmp_path):
     return make_root(str(tmp_path / "root"))
-
-
-def moby_profile(caps):
-    """What docker and podman write out of the profile that both have, for those capabilities."""
-    with open(os.path.join(TREE, "tests/data/moby-seccomp-default.json")) as f:
-        profile = json.load(f)
-    profile.pop("archMap")
-    profile["architectures"] = ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]
-    calls, profile["syscalls"] = profile["syscalls"], []
-    for c in calls:
-        only, unless = c.pop("includes", {}), c.pop("excludes", {})
-        least = tuple(int(n) for n in only.get("minKernel", "0.0").split("."))
-        if (set(only.get("caps", [])) <= set(caps) and not set(unless.get("caps", [])) & set(caps)
-                and "amd64" in only.get("arches", ["amd64"]) and "amd64" not in unless.get("arches", [])
-                and kernel() >= least):
-            profile["syscalls"].append(c)
-    return profile
 
 
 def adjust(doc, root, tmp_path):
