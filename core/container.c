@@ -112,6 +112,12 @@ int container_open_dirs(struct container *c, struct ctn_err *err)
 	return container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
 }
 
+/* What can be left out where there is no such controller: the default, and no limit at all. */
+static bool is_dispensable(const char *entry)
+{
+	return strcmp(entry, SPEC_KNOB_DEFAULT) == 0 || strcmp(entry, "pids.max max") == 0;
+}
+
 /* The old value of the same knob is in force already where the cgroup was there before. */
 int container_apply_limits(struct container *c, const struct spec *spec, bool strict,
 			   struct ctn_err *err)
@@ -126,8 +132,7 @@ int container_apply_limits(struct container *c, const struct spec *spec, bool st
 			if (strncmp(entry, k->name, n) != 0 || entry[n] != ' ' || !k->write)
 				continue;
 			r = k->write(c->cgroup, entry + n + 1, err);
-			if (r < 0 &&
-			    (r != -EOPNOTSUPP || (strict && strcmp(entry, SPEC_KNOB_DEFAULT) != 0)))
+			if (r < 0 && (r != -EOPNOTSUPP || (strict && !is_dispensable(entry))))
 				return r;
 		}
 	}

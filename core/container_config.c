@@ -29,7 +29,8 @@ static int apply_hostname(struct container *c, const struct spec *spec, struct c
 	struct pidref *init;
 	int r = 0;
 
-	if (spec_ns_names_host(spec))
+	/* What it says already is compared with the namespace's own at the start. */
+	if (spec_ns_names_host(spec) && strcmp(spec_hostname(spec), spec_hostname(c->spec)) != 0)
 		return ctn_fail(err, EINVAL, "hostname: ns/uts is %s, whose host name it has",
 				setting ?: "another's");
 	pthread_mutex_lock(&c->lock);

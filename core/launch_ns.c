@@ -193,17 +193,37 @@ static int check_cgroup(const struct joining *j, struct ctn_err *err)
 		spec_ns_setting(j->spec, NS_CGROUP));
 }
 
+/* A document for one of several that share a namespace says the name that this has. */
+static int check_hostname(const struct joining *j, struct ctn_err *err)
+{
+	char theirs[NS_HOSTNAME_MAX + 1] = "";
+	ctn_autofree char *setting = NULL;
+	int r = 0;
+
+	if (!spec_ns_names_host(j->spec))
+		return 0;
+	if (j->joins->fds[NS_UTS] >= 0)
+		r = ns_gethostname(j->joins->fds[NS_UTS], theirs, err);
+	else if (gethostname(theirs, sizeof(theirs) - 1) < 0) /* it is ours */
+		r = ctn_fail_errno(err, "read the host name");
+	if (r < 0)
+		return err ? ctn_fail_context(err, "ns/uts") : r;
+	if (strcmp(theirs, spec_hostname(j->spec)) == 0)
+		return 0;
+	return ctn_fail(err, EINVAL,
+			"hostname: ns/uts is %s, whose host name it has, %s; echo %s > hostname, "
+			"or echo new > ns/uts",
+			setting_of(j, NS_UTS, &setting), theirs, j->spec->name);
+}
+
 /* Settings of namespaces that are made would have no effect on one that is there already. */
 static int check_effects(const struct joining *j, struct ctn_err *err)
 {
 	const struct spec_oci *oci = j->spec->oci;
-	ctn_autofree char *setting = NULL;
+	int r = check_hostname(j, err);
 
-	if (spec_ns_names_host(j->spec) || (j->joins->fds[NS_UTS] >= 0 && oci && oci->domainname))
-		return ctn_fail(err, EINVAL,
-				"hostname: ns/uts is %s, whose host name it has; echo %s > "
-				"hostname, or echo new > ns/uts",
-				setting_of(j, NS_UTS, &setting), j->spec->name);
+	if (r < 0)
+		return r;
 	if (oci && (oci->monotonic.set || oci->boottime.set) && !spec_ns_is_new(j->spec, NS_TIME))
 		return ctn_fail(err, EINVAL,
 				"oci.linux.timeOffsets: its clocks are not its own; echo new > "

@@ -296,6 +296,7 @@ static uint32_t start_flags(const struct spec *spec, bool into)
 	flags |= spec->init ? WIRE_INIT : 0u;
 	flags |= spec->tty ? WIRE_TTY : 0u;
 	flags |= spec->rootfs ? WIRE_ROOT_OWN : 0u;
+	flags |= spec->oci && spec->oci->uids.len > 0 ? WIRE_MAPS_GIVEN : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RO ? WIRE_ROOT_RO : 0u;
 	flags |= spec->root_mode == SPEC_ROOT_RW ? WIRE_ROOT_RW : 0u;
 	return flags;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -46,19 +47,53 @@ int ns_inode(int procfd, enum ns_kind kind, uint64_t *ret, struct ctn_err *err)
 	return 0;
 }
 
-int ns_sethostname(int procfd, const char *name, struct ctn_err *err)
+/* Make this thread see the UTS namespace of @fd. @ret: where it has to return to. */
+static int uts_enter(int fd, int *ret, struct ctn_err *err)
 {
 	ctn_autoclose int own = open("/proc/thread-self/ns/uts", O_RDONLY | O_CLOEXEC);
-	ctn_autoclose int theirs = openat(procfd, "ns/uts", O_RDONLY | O_CLOEXEC);
-	int r = 0;
 
-	if (own < 0 || theirs < 0)
+	if (own < 0)
 		return ctn_fail_errno(err, "open the uts namespace");
-	if (setns(theirs, CLONE_NEWUTS) < 0)
+	if (setns(fd, CLONE_NEWUTS) < 0)
 		return ctn_fail_errno(err, "enter the uts namespace");
-	if (sethostname(name, strlen(name)) < 0)
-		r = ctn_fail_errno(err, "set the host name '%s'", name);
+	*ret = ctn_take_fd(own);
+	return 0;
+}
+
+static void uts_leave(int own)
+{
 	if (setns(own, CLONE_NEWUTS) < 0)
 		abort(); /* this thread would act on a container's host name as if it were ours */
+}
+
+int ns_gethostname(int fd, char ret[NS_HOSTNAME_MAX + 1], struct ctn_err *err)
+{
+	ctn_autoclose int own = -1;
+	struct utsname uts;
+	int r = uts_enter(fd, &own, err);
+
+	if (r < 0)
+		return r;
+	if (uname(&uts) < 0)
+		r = ctn_fail_errno(err, "read the host name");
+	uts_leave(own);
+	if (r == 0)
+		snprintf(ret, NS_HOSTNAME_MAX + 1, "%s", uts.nodename);
+	return r;
+}
+
+int ns_sethostname(int procfd, const char *name, struct ctn_err *err)
+{
+	ctn_autoclose int theirs = openat(procfd, "ns/uts", O_RDONLY | O_CLOEXEC), own = -1;
+	int r;
+
+	if (theirs < 0)
+		return ctn_fail_errno(err, "open the uts namespace");
+	r = uts_enter(theirs, &own, err);
+	if (r < 0)
+		return r;
+	if (sethostname(name, strlen(name)) < 0)
+		r = ctn_fail_errno(err, "set the host name '%s'", name);
+	uts_leave(own);
 	return r;
 }

@@ -11,6 +11,8 @@
 /* In the order of the names, which is the order of every listing. */
 enum ns_kind { NS_CGROUP, NS_IPC, NS_MNT, NS_NET, NS_PID, NS_TIME, NS_USER, NS_UTS, NS_COUNT };
 
+enum { NS_HOSTNAME_MAX = 64 }; /* uname(2) */
+
 /**
  * struct ns_type - one kind of namespace.
  * @name:       its file in /proc/PID/ns.
@@ -51,6 +53,9 @@ int ns_same(int a, int b);
 
 /** ns_owner() - the user namespace that owns the one of @fd (ioctl_ns(2), Linux 4.9). */
 int ns_owner(int fd, int *ret, struct ctn_err *err);
+
+/** ns_gethostname() - the host name in the UTS namespace of @fd. As ns_sethostname(). */
+int ns_gethostname(int fd, char ret[NS_HOSTNAME_MAX + 1], struct ctn_err *err);
 
 /**
  * ns_sethostname() - set the host name of another process's UTS namespace.

@@ -289,7 +289,7 @@ int oci_put_resources(struct oci_writer *w, struct json_object *resources, struc
 	r = put_memory(w, resources, unified, &l, err);
 	if (r == 0)
 		r = put_cpu(w, resources, &l, err);
-	if (r == 0 && l.pids)
+	if (r == 0 && l.pids && strcmp(l.pids, "max") != 0)
 		r = put_size(w, pids, "limit", "pids.max", l.pids, 0, err);
 	oci_put_some(w, resources, "pids", pids);
 	if (r == 0)

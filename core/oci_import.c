@@ -255,7 +255,16 @@ static int check_needed(const struct oci_reader *in, const struct json_at *root,
 	return r;
 }
 
-static void finish(struct spec *s)
+static bool says_pids(const struct spec *s)
+{
+	for (size_t i = 0; i < s->cgroup.len; i++) {
+		if (strncmp(s->cgroup.items[i], "pids.max ", 9) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int finish(struct spec *s, struct ctn_err *err)
 {
 	if (!s->tty) /* a size means nothing without one, says config.md */
 		s->oci->rows = s->oci->cols = 0;
@@ -263,6 +272,8 @@ static void finish(struct spec *s)
 		free(s->hostname);
 		s->hostname = NULL;
 	}
+	/* Left out, the own form would have the limit of containers that say nothing. */
+	return says_pids(s) ? 0 : spec_set_knob(s, "pids.max", "max", err);
 }
 
 static int read_document(struct oci_reader *in, const struct json_at *root, struct ctn_err *err)
@@ -297,9 +308,7 @@ static int read_document(struct oci_reader *in, const struct json_at *root, stru
 		r = oci_take_seccomp(in, &section, err);
 	if (r == 0)
 		r = oci_remove_defaults(in, root, err);
-	if (r == 0)
-		finish(in->spec);
-	return r;
+	return r < 0 ? r : finish(in->spec, err);
 }
 
 int oci_import(const struct json_at *root, const char *bundle, struct spec **ret,

@@ -189,7 +189,8 @@ static int take_pids(struct oci_reader *in, const struct json_at *at, struct ctn
 
 	if (r == 0)
 		r = want_limit(at, "limit", &member, &limit, err);
-	return r < 0 || !limit ? r : set_number(in, &member, "pids.max", limit, err);
+	/* No limit is what there is without one. */
+	return r < 0 || limit <= 0 ? r : set_number(in, &member, "pids.max", limit, err);
 }
 
 /* --- block devices --- */

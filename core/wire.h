@@ -94,7 +94,8 @@ enum wire_start_flags {
 	WIRE_SCHEDULER = 512,  /* @sched is given */
 	WIRE_MONOTONIC = 1024, /* @offsets[0], [1] are given */
 	WIRE_BOOTTIME = 2048,
-	WIRE_OOM_ADJ = 4096, /* @oom_score_adj is given */
+	WIRE_OOM_ADJ = 4096,	/* @oom_score_adj is given */
+	WIRE_MAPS_GIVEN = 8192, /* @uid_map is the user's choice, for which @lower may be made */
 };
 
 struct wire_scheduler {

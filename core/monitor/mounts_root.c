@@ -221,6 +221,22 @@ static int own_lower(const struct plan *p, int dir, int userns, int *ret, struct
 	return r;
 }
 
+/* The runtime-spec never shifts a root: who gives maps (podman without root, docker with
+ * userns-remap) has given the files to the mapped ids before. */
+static bool is_shifted(const struct plan *p, int dir)
+{
+	struct stat st;
+
+	if (!(p->msg->flags & WIRE_MAPS_GIVEN) || fstat(dir, &st) < 0)
+		return false;
+	for (size_t i = 0; i < p->msg->uid_map.count; i++) {
+		if (st.st_uid >= p->uid_map[i].outside &&
+		    st.st_uid - p->uid_map[i].outside < p->uid_map[i].count)
+			return true;
+	}
+	return false;
+}
+
 int root_own(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 {
 	ctn_autoclose int dir = -1;
@@ -228,6 +244,8 @@ int root_own(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 
 	if (r < 0)
 		return r;
+	if (is_shifted(p, dir))
+		userns = -1;
 	if (p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
 		return own_whole(p, dir, userns, ret, err);
 	return own_lower(p, dir, userns, ret, err);

@@ -195,3 +195,37 @@ print(len(seen) > 3, wrong)
             until(lambda: web.state() != "running", "its end")
     assert runs > 5 and db.finish() == 0
     assert db.read("log").splitlines()[-1] == "True []"
+
+
+# --- the host name of a joined namespace ---
+
+@pytest.fixture
+def pod(tmp_path):
+    """A named uts namespace whose host name is mypod."""
+    path = tmp_path / "uts"
+    path.touch()
+    subprocess.run(["unshare", "--uts=" + str(path), "hostname", "mypod"], check=True)
+    yield str(path)
+    subprocess.run(["umount", str(path)], check=True)
+
+
+def test_the_name_that_it_has_may_be_said(tidy, pod):
+    """As podman says it of each container of a pod."""
+    own_name = os.uname().nodename
+    web = tidy.make("web").put("hostname", "mypod").put("ns/uts", pod)
+    assert web.output("hostname; echo $HOSTNAME") == "mypod\nmypod\n"
+    web.put("hostname", web.get("hostname"))  # what is read can be written
+    web.refused("hostname", "other", errno.EINVAL, "ns/uts is " + pod)
+    web.put("ns/uts", "new").put("hostname", "other").put("ns/uts", pod)
+    web.refused("cmd", "true", errno.EINVAL, "hostname: ns/uts is %s, whose host name it has, mypod" % pod)
+    assert os.uname().nodename == own_name
+    web.put("hostname", "web")
+    assert web.output("hostname") == "mypod\n"
+
+
+def test_the_name_of_another_container(tidy, db, web):
+    db.put("hostname", "base")
+    web.put("hostname", "base").put("ns/uts", "container:db")
+    assert web.output("hostname") == "base\n"
+    db.put("hostname", "other")
+    web.refused("cmd", "true", errno.EINVAL, "hostname: ns/uts is container:db.*, other;")

@@ -227,7 +227,7 @@ static void test_silence(void)
 				CHECK_STR(text_of(s, f->name), text_of(plain, f->name));
 		}
 		if (s)
-			CHECK_STR(knobs_of(s), "");
+			CHECK_STR(knobs_of(s), "pids.max max\n");
 		spec_put(s);
 	}
 	spec_put(plain);

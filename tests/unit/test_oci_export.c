@@ -232,8 +232,8 @@ static void test_limits(void)
 	CHECK(text && strstr(text, "\"memory.swap.max\":\"5\""));
 	back = text ? import_again(text) : NULL;
 	if (back)
-		CHECK_STR(knobs_of(back), "cpu.shares 512\ncpu.max max 50000\npids.max max\n"
-					  "memory.swap.limit 5\n");
+		CHECK_STR(knobs_of(back), "cpu.shares 512\ncpu.max max 50000\n"
+					  "memory.swap.limit 5\npids.max max\n");
 	spec_put(s);
 	spec_put(back);
 }

@@ -48,7 +48,7 @@ static void test_runc(void)
 		  "cgroup host\nipc new\nmnt new\nnet new\npid new\ntime host\nuser host\nuts "
 		  "new\n");
 	CHECK_STR(more_devices(s), "");
-	CHECK_STR(knobs_of(s), "");
+	CHECK_STR(knobs_of(s), "pids.max max\n");
 	CHECK_STR(text_of(s, "mounts"),
 		  "-/tmp\n-/run\n"
 		  "proc /proc proc defaults 0 0\n"
@@ -141,7 +141,7 @@ static void test_containerd(void)
 	CHECK_STR(text_of(s, "rootfs"), "/srv/bundle/rootfs ro\n");
 	/* Not root, and yet it has them: that does not follow from the bounding set. */
 	CHECK(s->oci->has_caps && s->oci->caps[SPEC_CAP_EFFECTIVE] == CAPS_DEFAULT);
-	CHECK_STR(knobs_of(s), "cpu.shares 2\nmemory.high 1073741824\n");
+	CHECK_STR(knobs_of(s), "cpu.shares 2\nmemory.high 1073741824\npids.max max\n");
 	CHECK(s->oom_score_adj == -998);
 	CHECK_STR(text_of(s, "ns/net"), "/var/run/netns/cni-12\n");
 	spec_put(s);
@@ -164,11 +164,11 @@ static void check_every_lines(const struct spec *s)
 				   "c 4:64 r\n");
 	CHECK_STR(knobs_of(s), "memory.limit 1048576\nmemory.swap.limit 2097152\n"
 			       "cpuset.cpus 0-1\ncpuset.mems 0\ncpu.max 20000 50000\n"
-			       "pids.max max\n"
 			       "io.max 8:0 rbps=600 riops=80 wiops=90\n"
 			       "io.max 8:16 wbps=700\n"
 			       "memory.high 4096\ncpu.weight 50\n"
-			       "io.max 8:32 rbps=1\nio.max 8:48 wiops=2\n");
+			       "io.max 8:32 rbps=1\nio.max 8:48 wiops=2\n"
+			       "pids.max max\n");
 	CHECK_STR(text_of(s, "sysctl"), "net.core.somaxconn = 1024\nkernel.msgmax = 8192\n");
 	CHECK_STR(text_of(s, "paths"), "masked /proc/kcore\nmasked /proc/both\n"
 				       "readonly /proc/sys\n");
@@ -226,7 +226,7 @@ static void test_least(void)
 	CHECK_STR(text_of(s, "paths"), "\n");
 	CHECK_STR(text_of(s, "seccomp"), "none\n");
 	CHECK_STR(more_devices(s), "");
-	CHECK_STR(knobs_of(s), "");
+	CHECK_STR(knobs_of(s), "pids.max max\n");
 	spec_put(s);
 }
 
