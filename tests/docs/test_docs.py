@@ -137,8 +137,14 @@ REDIS = [
 EXPECTED = [  # of each block, in order
     REDIS,
     [r"^exit code 3$", r"^working$"],
+    [r"^running\nredis$", r"^db2$", r'^>   "name": "db2",$', r'^\{"uid":\d+,"gid":\d+',
+     r"^env LEVEL=low$", r"^EINVAL new: usr .*did you mean user"],
+    [r"Ready to accept connections", r"^0\nPONG$", r"^net container:db$", r"^user container:db$"],
     [r" ENOENT cmd: .*nonesuch", r" ENOENT .*memory\.limit", r" EINVAL cmd: .*&"],
 ]
+
+
+REFUSALS = {2: 1, 4: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():
@@ -166,9 +172,16 @@ def test_sessions_work_as_written(server, number, shell):
     r = server.sh(script, shell=shell, cwd="/")
     server.session.ids.update(ID.findall(r.stdout))
     in_order(EXPECTED[number], r.stdout)
-    for line in r.stderr.splitlines():
-        assert number == 2 or "Terminated" in line, r.stderr
+    told = [l for l in r.stderr.splitlines() if "Terminated" not in l]
+    assert len(told) == REFUSALS.get(number, 0), r.stderr
     assert server.containers() == []
+
+
+def test_ports_in_the_readme_are_those_of_the_example():
+    block = re.search(r"<!-- ports -->\n```sh\n(.*?)^```\n<!-- /ports -->", readme(), re.S | re.M)
+    script = text_of(os.path.join(EXAMPLES, "ports.sh")).splitlines()
+    assert block and block[1].count("\n") > 8
+    assert [l for l in script if l in block[1].splitlines()] == block[1].splitlines()
 
 
 # --- examples ---
