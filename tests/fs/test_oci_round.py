@@ -80,6 +80,7 @@ def test_round_trip(tidy, root, first, file):
                  "ioprio", "timens_offsets"):
         assert new[part] == seen[part], part
     assert capabilities(new) == capabilities(seen)
+    again.put("ctl", "kill").remove()  # no two containers share ids
     other = create(tidy, renamed(text, "other"), "other")
     assert renamed(other.read(file), "") == renamed(text, "")
 
