@@ -243,7 +243,7 @@ const char *spec_template(void)
 	       "  \"rootfs\": \"host\",\n"
 	       "  \"mounts\": [\"tmpfs /scratch tmpfs size=16m,mode=1777 0 0\"],\n"
 	       "  \"rlimits\": [\"nofile 1024 4096\", \"core 0\"],\n"
-	       "  \"sysctl\": [\"net.core.somaxconn = 1024\"],\n"
+	       "  \"sysctl\": [\"net.ipv4.ip_unprivileged_port_start = 80\"],\n"
 	       "  \"oom_score_adj\": 100,\n"
 	       "  \"tty\": 0,\n"
 	       "  \"init\": 0,\n"

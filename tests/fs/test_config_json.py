@@ -90,7 +90,7 @@ def test_can_only_be_read(ctn):
 def test_back_into_new(tidy):
     """config.json → container → config.json."""
     c = make(tidy, name="db", cmd=["sh", "-c", "echo hi; ls /usr/bin/id; touch /var/x"], start=0, env=["A=7"], cwd="/tmp",
-             hostname="box", rlimits=["nofile 512 1024"], caps=["cap_kill"], sysctl=["net.core.somaxconn = 1024"],
+             hostname="box", rlimits=["nofile 512 1024"], caps=["cap_kill"], sysctl=["net.ipv4.ip_unprivileged_port_start = 80"],
              cgroup={"pids.max": 100, "memory.limit": "64M"})
     text = c.read("config.json")
     os.rmdir(c.path())
