@@ -126,6 +126,8 @@ def new_server(session, no_leaks, request):
     for s in made:
         wrong += s.finish()
     assert not wrong, "\n".join(wrong)
+    for s in made:  # now, each with its skeleton, rather than hundreds of them within the last test's time
+        s.remove()
 
 
 @pytest.fixture
