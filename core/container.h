@@ -90,6 +90,35 @@ int container_create(struct engine *e, const char *name, struct container **ret,
  * -EBUSY with the way out. Blocks. */
 int container_remove(struct engine *e, const char *name, struct ctn_err *err);
 
+/*
+ * Sessions: programs started in a running container, each with the shape of a container: a struct
+ * container of its own, for which the verbs of life.h, views, waiting, the log and the fields cmd,
+ * env, cwd and user hold as for any other. Its cwd, env and user are those of its container when it
+ * is made; all else is that container's when it starts. Its processes are in a control group of
+ * their own below that container's. It goes with its container.
+ */
+
+/** container_of_session() - the container that @c is a session of, valid while the caller holds a
+ * reference to @c; NULL: @c is none. */
+struct container *container_of_session(const struct container *c);
+
+/** container_session_create() - what mkdir in execs/ does, in any state of @c. -EINVAL (name),
+ * -EEXIST, -ENOENT (@c is being removed), -ENOSPC (SESSIONS_MAX), -errno. Blocks on disk. */
+enum { SESSIONS_MAX = 1024 };
+int container_session_create(struct container *c, const char *name, struct container **ret,
+			     struct ctn_err *err);
+
+/** container_session_remove() - what rmdir in execs/ does: end whatever of it still runs, with
+ * SIGKILL, and remove it; LIFE_PENDING while that takes time, then @w is called. */
+struct life_waiter;
+int container_session_remove(struct container *c, const char *name, struct life_waiter *w,
+			     struct ctn_err *err);
+
+/** container_session_find() - a reference, or NULL. container_session_list() - as
+ * container_list(). */
+struct container *container_session_find(struct container *c, const char *name);
+int container_session_list(struct container *c, struct container ***ret, size_t *ret_n);
+
 /** container_rename() - -ENOENT; -EINVAL; -EEXIST. In any state. Blocks on disk. */
 int container_rename(struct engine *e, const char *from, const char *to, struct ctn_err *err);
 

@@ -358,8 +358,8 @@ int launch_pack_adopt(const struct container *c, const struct spec *spec,
 	struct wire_start m = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .flags = WIRE_ADOPT};
 
 	if (spec->tty)
-		m.flags |= WIRE_TTY; /* whose master, if we have it, is the one more descriptor */
-	m.n_attach = c->tty >= 0;
+		m.flags |= WIRE_TTY;
+	m.flags |= WIRE_NO_ENTER | (c->tty >= 0 ? WIRE_TTY_GIVEN : 0u);
 	pack_bytes(p, &m, sizeof(m));
 	m.adopt_pid = status->init_pid;
 	m.adopt_start = status->init_start;

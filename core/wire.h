@@ -30,11 +30,13 @@ enum {
 	"lower" /* where the monitor attaches the idmapped skeleton, in its own namespace */
 /* … and in its state directory. */
 #define WIRE_LOG_NAME	"log"
+#define WIRE_INDEX_NAME "log.index" /* struct wire_log_entry, one after the other */
 #define WIRE_LAYER_NAME "layer"
 #define WIRE_WORK_NAME	"work"
 
 /* Descriptors that come with the start message, in this order; the cgroup ones follow, then the
- * namespaces to join. */
+ * namespaces to join (with WIRE_ENTER: one pidfd in their place), then with WIRE_TTY_GIVEN the
+ * terminal. */
 enum wire_fd {
 	WIRE_FD_START,	  /* a memfd with struct wire_start and its strings */
 	WIRE_FD_RUN,	  /* the container's run directory */
@@ -96,6 +98,11 @@ enum wire_start_flags {
 	WIRE_BOOTTIME = 2048,
 	WIRE_OOM_ADJ = 4096,	/* @oom_score_adj is given */
 	WIRE_MAPS_GIVEN = 8192, /* @uid_map is the user's choice, for which @lower may be made */
+	WIRE_ENTER = 16384, /* a session: make no namespaces and mounts; @ns_join are those of the
+			       container whose first process's pidfd comes along */
+	WIRE_TTY_GIVEN = 32768, /* with WIRE_ADOPT: the last descriptor is the terminal's master */
+	WIRE_NO_ENTER = 65536,	/* with WIRE_ADOPT: this message does not say what a program that
+				   enters would need */
 };
 
 struct wire_scheduler {
@@ -198,6 +205,35 @@ struct wire_status {
 
 _Static_assert(sizeof(struct wire_status) == 96, "struct wire_status is part of the protocol");
 
+enum wire_stream { WIRE_STDOUT, WIRE_STDERR, WIRE_STREAMS };
+
+/**
+ * struct wire_log_entry - one piece of output, as long as the log has no other behind it: the bytes
+ * of the log from the former entry's @log_end to this one's. Positions count from the first byte
+ * that the container ever put out.
+ * @time:       nanoseconds since the epoch, of its first byte.
+ * @log_end:    position in the log behind it.
+ * @stream_end: the same in each stream alone.
+ * @times_end:  the same in the text of log.times.
+ * @stream:     whose it is, enum wire_stream.
+ * @flags:      WIRE_LOG_….
+ */
+struct wire_log_entry {
+	uint64_t time, log_end;
+	uint64_t stream_end[WIRE_STREAMS];
+	uint64_t times_end;
+	uint32_t stream, flags;
+};
+
+enum {
+	WIRE_LOG_MIDDLE = 1, /* it goes on with the line that the former entry ended in */
+	WIRE_LOG_BREAK = 2,  /* log.times has a newline of its own before it: the former entry is of
+				the other stream, and did not end its line */
+	WIRE_LOG_PREFIX = 38, /* bytes of log.times before each line: time, stream, a blank each */
+};
+
+_Static_assert(sizeof(struct wire_log_entry) == 48, "struct wire_log_entry is on disk");
+
 /**
  * struct wire_error - why it could not be started.
  * @step: the set-up step that failed, NUL-terminated.
@@ -216,6 +252,14 @@ enum wire_type {
 	WIRE_MSG_STATUS,    /* monitor: @status; while RUNNING with the first process's pidfd and,
 			       where    it has a terminal, that one's master */
 	WIRE_MSG_ERROR,	    /* monitor: @error */
+	WIRE_MSG_STDIN_END, /* server: standard input has its end of file; no answer */
+	WIRE_MSG_PROGRAM,   /* asks for the same, with the monitor's own program: whoever wants to
+			       enter executes that, and so understands what the next one brings */
+	WIRE_MSG_ENTER,	    /* asks for the same, with the start message, the first process's pidfd,
+			       and the cgroup descriptors; or WIRE_MSG_ERROR */
+	WIRE_MSG_ATTACH, /* asks for the same, with the terminal's master and the log, to be read;
+			    or WIRE_MSG_ERROR. The connection ends when the container has, and
+			    its output is in the log */
 };
 
 struct wire_msg {

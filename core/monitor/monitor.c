@@ -9,36 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
 #include "../io.h"
-#include "spawn.h"
+#include "talk.h"
 
 enum {
-	SERVERS_MAX = 4,      /* connections at once: one server, and those that just died */
 	COPY_SIZE = 64 << 10, /* a pipe's capacity */
 	DRAIN_MAX = 64,	      /* reads from one pipe before the others get their turn */
-};
-
-struct monitor {
-	struct plan plan;
-	struct spawned first;
-	struct log log;
-	struct wire_status status;
-	int listener;
-	int servers[SERVERS_MAX];
-	uint64_t reported_drops;
-	bool ready; /* the stage has said that execve is next */
 };
 
 static uint64_t now_ns(void)
@@ -57,40 +43,13 @@ static void record(struct monitor *m)
 			    false, NULL);
 }
 
-static void tell(const struct monitor *m, int server)
-{
-	struct wire_msg msg = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_STATUS};
-	const bool alive = m->status.phase == WIRE_RUNNING, tty = m->first.io.terminal >= 0;
-	const int fds[] = {m->first.pidfd, m->first.io.out};
-
-	msg.status = m->status;
-	/* The server holds the terminal, too: it would be hung up if we alone had it, and died. */
-	(void)wire_send(server, &msg, sizeof(msg), fds, alive ? 1 + tty : 0);
-}
-
-static void tell_all(const struct monitor *m)
-{
-	for (int i = 0; i < SERVERS_MAX; i++) {
-		if (m->servers[i] >= 0)
-			tell(m, m->servers[i]);
-	}
-}
-
 /* It never ran. The record is for a server that was away meanwhile. */
 static void fail(struct monitor *m, const struct wire_error *e)
 {
-	struct wire_msg msg = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_ERROR};
-
-	msg.error = *e;
 	m->status.phase = WIRE_FAILED;
 	m->status.code = e->code;
 	record(m);
-	for (int i = 0; i < SERVERS_MAX; i++) {
-		if (m->servers[i] >= 0)
-			(void)wire_send(m->servers[i], &msg, sizeof(msg), NULL, 0);
-	}
+	talk_fail_all(m, e);
 	if (m->first.pid > 0 && !(m->plan.msg->flags & WIRE_ADOPT)) {
 		(void)kill(m->first.pid,
 			   SIGKILL); /* our own unreaped child: the pid is still its */
@@ -138,7 +97,7 @@ static void on_report(struct monitor *m)
 	m->status.phase = WIRE_RUNNING;
 	m->status.started = now_ns();
 	record(m);
-	tell_all(m);
+	talk_tell_all(m);
 }
 
 static void copy_output(struct monitor *m, int fd)
@@ -201,43 +160,9 @@ static void on_exit_of_first(struct monitor *m)
 	_exit(0);
 }
 
-static void on_message(struct monitor *m, int slot)
-{
-	struct wire_msg msg;
-	ssize_t n = wire_receive(m->servers[slot], &msg, sizeof(msg), NULL, 0, NULL);
-
-	if (n <= 0) { /* that server is gone; we stay */
-		close(m->servers[slot]);
-		m->servers[slot] = -1;
-		return;
-	}
-	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC)
-		return;
-	if (msg.type == WIRE_MSG_HELLO)
-		tell(m, m->servers[slot]);
-	if (msg.type == WIRE_MSG_LOG_MAX) {
-		m->log.max = msg.value;
-		log_trim(&m->log);
-	}
-}
-
-static void on_connect(struct monitor *m)
-{
-	int fd = accept4(m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	for (int i = 0; fd >= 0 && i < SERVERS_MAX; i++) {
-		if (m->servers[i] < 0) {
-			m->servers[i] = fd;
-			return;
-		}
-	}
-	if (fd >= 0)
-		close(fd);
-}
-
 static void loop(struct monitor *m)
 {
-	enum { REPORT, FIRST, OUT, ERR, LISTENER, SERVERS, ALL = SERVERS + SERVERS_MAX };
+	enum { REPORT, FIRST, OUT, ERR, LISTENER, PEERS, ALL = PEERS + CONNECTIONS_MAX };
 
 	for (;;) {
 		struct pollfd p[ALL] = {
@@ -247,11 +172,11 @@ static void loop(struct monitor *m)
 			[FIRST] = {m->first.report >= 0 ? -1 : m->first.pidfd, POLLIN, 0},
 			[OUT] = {m->first.io.out, POLLIN, 0},
 			[ERR] = {m->first.io.err, POLLIN, 0},
-			[LISTENER] = {m->listener, POLLIN, 0},
+			[LISTENER] = {talk_full(m) ? -1 : m->listener, POLLIN, 0},
 		};
 
-		for (int i = 0; i < SERVERS_MAX; i++)
-			p[SERVERS + i] = (struct pollfd){m->servers[i], POLLIN, 0};
+		for (int i = 0; i < CONNECTIONS_MAX; i++)
+			p[PEERS + i] = (struct pollfd){m->peers[i], POLLIN, 0};
 		if (poll(p, ALL, -1) < 0)
 			continue;
 		if (p[REPORT].revents)
@@ -260,12 +185,12 @@ static void loop(struct monitor *m)
 			copy_output(m, m->first.io.out);
 		if (p[ERR].revents & POLLIN)
 			copy_output(m, m->first.io.err);
-		for (int i = 0; i < SERVERS_MAX; i++) {
-			if (p[SERVERS + i].revents)
-				on_message(m, i);
+		for (int i = 0; i < CONNECTIONS_MAX; i++) {
+			if (p[PEERS + i].revents)
+				talk_receive(m, i);
 		}
 		if (p[LISTENER].revents)
-			on_connect(m);
+			talk_accept(m);
 		if (m->log.dropped != m->reported_drops)
 			record(m);
 		if (p[FIRST].revents)
@@ -276,10 +201,10 @@ static void loop(struct monitor *m)
 /* The whole start message and its descriptors. There is nobody to complain to but the server. */
 static int receive_plan(struct monitor *m, struct ctn_err *err)
 {
-	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX];
+	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX + 1];
 	struct wire_msg msg = {0};
 	struct stat st;
-	size_t n = 0, attach, join;
+	size_t n = 0, attach, join, tty;
 	void *data;
 	int r;
 
@@ -292,41 +217,21 @@ static int receive_plan(struct monitor *m, struct ctn_err *err)
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fds[WIRE_FD_START], 0);
 	if (data == MAP_FAILED)
 		return ctn_fail_errno(err, "map the start message");
-	close(fds[WIRE_FD_START]);
+	m->message = fds[WIRE_FD_START];
 	r = plan_unpack(data, (size_t)st.st_size, &m->plan, err);
 	if (r < 0)
 		return r;
 	attach = m->plan.msg->n_attach;
-	join = (size_t)__builtin_popcountll(m->plan.msg->ns_join);
-	if (n != WIRE_FD_FIXED + attach + join)
+	join = plan_n_joins(&m->plan);
+	tty = m->plan.msg->flags & WIRE_TTY_GIVEN ? 1 : 0;
+	if (n != WIRE_FD_FIXED + attach + join + tty)
 		return ctn_fail(err, EBADMSG, "start message: a descriptor is missing");
 	m->plan.run_fd = fds[WIRE_FD_RUN];
 	m->plan.state_fd = fds[WIRE_FD_STATE];
 	m->plan.host_mnt_fd = fds[WIRE_FD_HOST_MNT];
 	memcpy(m->plan.attach_fds, fds + WIRE_FD_FIXED, attach * sizeof(int));
 	memcpy(m->plan.join_fds, fds + WIRE_FD_FIXED + attach, join * sizeof(int));
-	return 0;
-}
-
-/* The lock says that we live; the socket lets the next server find us. */
-static int announce(struct monitor *m, struct ctn_err *err)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int lock = openat(m->plan.run_fd, WIRE_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-			  0600);
-
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return ctn_fail_errno(err, "take the container's lock"); /* kept open to the end */
-	(void)unlinkat(m->plan.run_fd, WIRE_SOCKET_NAME, 0);
-	m->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Through the descriptor: the path itself may be longer than an address can be. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", m->plan.run_fd,
-		 WIRE_SOCKET_NAME);
-	umask(0177);
-	if (m->listener < 0 || bind(m->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-	    listen(m->listener, SERVERS_MAX) < 0)
-		return ctn_fail_errno(err, "make the monitor's socket");
-	umask(077);
+	m->plan.tty_fd = tty ? fds[n - 1] : -1;
 	return 0;
 }
 
@@ -366,9 +271,8 @@ static void begin(struct monitor *m)
 			fail(m, &e);
 		fail_err(m, "spawn", &err);
 	}
-	for (uint32_t i = 0; i < m->plan.msg->n_attach; i++)
-		close(m->plan.attach_fds[i]);
-	for (int i = 0; i < __builtin_popcountll(m->plan.msg->ns_join); i++)
+	/* The cgroups' stay, for those who enter. */
+	for (size_t i = 0; i < plan_n_joins(&m->plan); i++)
 		close(m->plan.join_fds[i]);
 	close(m->plan.host_mnt_fd);
 	close(m->plan.state_fd); /* the log is open */
@@ -386,9 +290,11 @@ int main(void)
 	static struct monitor m = {
 		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
 		.listener = -1,
-		.servers = {WIRE_SOCKET_FD, -1, -1, -1},
+		.peers = {[1 ... CONNECTIONS_MAX - 1] = -1},
 	};
 	struct ctn_err err = {0};
+
+	m.peers[0] = WIRE_SOCKET_FD;
 
 	become_monitor();
 	fcntl(WIRE_SOCKET_FD, F_SETFD, FD_CLOEXEC);
@@ -399,7 +305,7 @@ int main(void)
 					.phase = WIRE_STARTING,
 					.monitor_pid = getpid()};
 	read_boot_id(&m);
-	if (announce(&m, &err) < 0 ||
+	if (talk_announce(&m, &err) < 0 ||
 	    log_open(m.plan.state_fd, m.plan.msg->log_max, &m.log, &err) < 0)
 		fail_err(&m, "monitor", &err);
 	begin(&m);

@@ -29,7 +29,9 @@ struct plan {
 	const struct sock_filter *filter;
 	int run_fd, state_fd, host_mnt_fd;
 	int attach_fds[WIRE_ATTACH_MAX];
-	int join_fds[WIRE_JOIN_MAX]; /* in the order of the bits in ns_join */
+	int join_fds[WIRE_JOIN_MAX]; /* in the order of the bits in ns_join; with WIRE_ENTER one, a
+					pidfd */
+	int tty_fd;		     /* with WIRE_TTY_GIVEN: the master of its terminal */
 };
 
 /** struct plan_mount - a line of `mounts`; @wire has its flags and attributes. */
@@ -74,6 +76,12 @@ static inline bool plan_has_ns(const struct plan *p, uint64_t clone_flag)
 static inline bool plan_joins(const struct plan *p, uint64_t clone_flag)
 {
 	return p->msg->ns_join & clone_flag;
+}
+
+/** plan_n_joins() - how many of its @join_fds there are. */
+static inline size_t plan_n_joins(const struct plan *p)
+{
+	return p->msg->flags & WIRE_ENTER ? 1 : (size_t)__builtin_popcountll(p->msg->ns_join);
 }
 
 /** plan_maps_ids() - whether ids inside are others than on the host: a new or a joined user

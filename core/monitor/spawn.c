@@ -198,8 +198,8 @@ int spawn_adopt(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 
 	if (!(p->msg->flags & WIRE_TTY))
 		r = stdio_adopt(p, &ret->io, err);
-	else if (p->msg->n_attach > 0) /* the server has held it */
-		r = terminal_keep(fcntl(p->attach_fds[0], F_DUPFD_CLOEXEC, 0), &ret->io, err);
+	else if (p->tty_fd >= 0) /* the server has held it */
+		r = terminal_keep(p->tty_fd, &ret->io, err);
 	if (r < 0)
 		return r;
 	snprintf(path, sizeof(path), "/proc/%d", p->msg->adopt_pid);

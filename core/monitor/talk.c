@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "talk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../cleanup.h"
+
+static struct wire_msg new_message(enum wire_type type)
+{
+	return (struct wire_msg){.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = type};
+}
+
+/* --- what is said unasked --- */
+
+static void tell(const struct monitor *m, int peer)
+{
+	const bool alive = m->status.phase == WIRE_RUNNING, tty = m->first.io.terminal >= 0;
+	const int fds[] = {m->first.pidfd, m->first.io.out};
+	struct wire_msg msg = new_message(WIRE_MSG_STATUS);
+
+	msg.status = m->status;
+	/* The server holds the terminal, too: it would be hung up if we alone had it, and died. */
+	(void)wire_send(peer, &msg, sizeof(msg), fds, alive ? 1 + tty : 0);
+}
+
+void talk_tell_all(const struct monitor *m)
+{
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		if (m->peers[i] >= 0)
+			tell(m, m->peers[i]);
+	}
+}
+
+static void send_error(int peer, const struct wire_error *e)
+{
+	struct wire_msg msg = new_message(WIRE_MSG_ERROR);
+
+	msg.error = *e;
+	(void)wire_send(peer, &msg, sizeof(msg), NULL, 0);
+}
+
+void talk_fail_all(const struct monitor *m, const struct wire_error *e)
+{
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		if (m->peers[i] >= 0)
+			send_error(m->peers[i], e);
+	}
+}
+
+/* --- questions --- */
+
+static void refuse(int peer, const char *step, int code, const char *text)
+{
+	struct wire_error e = {.code = code};
+
+	snprintf(e.step, sizeof(e.step), "%s", step);
+	snprintf(e.text, sizeof(e.text), "%s", text);
+	send_error(peer, &e);
+}
+
+static void on_hello(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	(void)msg;
+	tell(m, peer);
+}
+
+static void on_log_max(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	(void)peer;
+	m->log.max = msg->value;
+	log_trim(&m->log);
+}
+
+static void on_program(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	struct wire_msg answer = new_message(WIRE_MSG_PROGRAM);
+	ctn_autoclose int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+	(void)m;
+	(void)msg;
+	if (self < 0)
+		refuse(peer, "exec", errno, "the monitor cannot open its own program");
+	else
+		(void)wire_send(peer, &answer, sizeof(answer), &self, 1);
+}
+
+static void on_enter(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	const struct wire_start *start = m->plan.msg;
+	struct wire_msg answer = new_message(WIRE_MSG_ENTER);
+	int fds[2 + WIRE_ATTACH_MAX] = {m->message, m->first.pidfd};
+
+	(void)msg;
+	if (m->status.phase != WIRE_RUNNING) {
+		refuse(peer, "exec", EAGAIN, "it is still being started");
+		return;
+	}
+	if (start->flags & WIRE_NO_ENTER) {
+		refuse(peer, "exec", EOPNOTSUPP,
+		       "its monitor was killed, and what it was started with is not known any "
+		       "more; echo restart > ctl");
+		return;
+	}
+	memcpy(fds + 2, m->plan.attach_fds, start->n_attach * sizeof(int));
+	(void)wire_send(peer, &answer, sizeof(answer), fds, 2 + start->n_attach);
+}
+
+static const struct {
+	enum wire_type type;
+	void (*act)(struct monitor *m, int peer, const struct wire_msg *msg);
+} questions[] = {
+	{WIRE_MSG_HELLO, on_hello},
+	{WIRE_MSG_LOG_MAX, on_log_max},
+	{WIRE_MSG_PROGRAM, on_program},
+	{WIRE_MSG_ENTER, on_enter},
+};
+
+void talk_receive(struct monitor *m, int i)
+{
+	struct wire_msg msg;
+	ssize_t n = wire_receive(m->peers[i], &msg, sizeof(msg), NULL, 0, NULL);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n <= 0) { /* that peer is gone; we stay */
+		close(m->peers[i]);
+		m->peers[i] = -1;
+		return;
+	}
+	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC)
+		return;
+	for (size_t k = 0; k < CTN_COUNT(questions); k++) {
+		if (questions[k].type == msg.type)
+			questions[k].act(m, m->peers[i], &msg);
+	}
+}
+
+/* --- connections --- */
+
+bool talk_full(const struct monitor *m)
+{
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		if (m->peers[i] < 0)
+			return false;
+	}
+	return true;
+}
+
+void talk_accept(struct monitor *m)
+{
+	int fd = accept4(m->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (int i = 0; fd >= 0 && i < CONNECTIONS_MAX; i++) {
+		if (m->peers[i] < 0) {
+			m->peers[i] = fd;
+			return;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+int talk_announce(struct monitor *m, struct ctn_err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int lock = openat(m->plan.run_fd, WIRE_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			  0600);
+
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return ctn_fail_errno(err, "take the container's lock"); /* kept open to the end */
+	(void)unlinkat(m->plan.run_fd, WIRE_SOCKET_NAME, 0);
+	m->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Through the descriptor: the path itself may be longer than an address can be. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", m->plan.run_fd,
+		 WIRE_SOCKET_NAME);
+	umask(0177);
+	if (m->listener < 0 || bind(m->listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+	    listen(m->listener, CONNECTIONS_MAX) < 0)
+		return ctn_fail_errno(err, "make the monitor's socket");
+	umask(077);
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the monitor's loop knows, and its connections: the server, and those who want to enter or
+ * attach. */
+#ifndef CTNFS_CORE_MONITOR_TALK_H
+#define CTNFS_CORE_MONITOR_TALK_H
+
+#include "spawn.h"
+
+enum { CONNECTIONS_MAX = 64 }; /* at once; who comes after waits in the listener's queue */
+
+/**
+ * struct monitor - one container's.
+ * @listener, @message: the socket in the run directory; the start message.
+ * @peers:   connections, -1 where there is none; the first is that of the server that started us.
+ * @ready:   the stage has said that execve is next.
+ */
+struct monitor {
+	struct plan plan;
+	struct spawned first;
+	struct log log;
+	struct wire_status status;
+	int listener, message;
+	int peers[CONNECTIONS_MAX];
+	uint64_t reported_drops;
+	bool ready;
+};
+
+/** talk_announce() - take the container's lock, which says that we live, and make the socket. */
+int talk_announce(struct monitor *m, struct ctn_err *err);
+
+/** talk_tell_all() - the status, to whoever is connected. talk_fail_all() - why it never ran. */
+void talk_tell_all(const struct monitor *m);
+void talk_fail_all(const struct monitor *m, const struct wire_error *e);
+
+/** talk_accept() - a new connection. talk_full() - there is no room for one now. talk_receive() - a
+ * message, or the end, of peer @i. None of them blocks. */
+void talk_accept(struct monitor *m);
+bool talk_full(const struct monitor *m);
+void talk_receive(struct monitor *m, int i);
+
+#endif
