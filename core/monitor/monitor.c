@@ -20,6 +20,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "exec.h"
 #include "talk.h"
 
 enum {
@@ -285,7 +286,7 @@ static void begin(struct monitor *m)
 	record(m);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct monitor m = {
 		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
@@ -294,6 +295,8 @@ int main(void)
 	};
 	struct ctn_err err = {0};
 
+	if (argc > 3)
+		return exec_main(argc, argv);
 	m.peers[0] = WIRE_SOCKET_FD;
 
 	become_monitor();

@@ -187,7 +187,22 @@ struct stage {
 	struct mounts mounts;
 	int proc, sys; /* those mounts, where others may write to the root file system; else -1 */
 	char *cgroups; /* /proc/self/cgroup, as the host sees it; NULL where nobody asks */
+	bool entering; /* others are in its namespaces already (enter.h) */
 };
+
+/* stage_process.c */
+/** stage_ids() - root of the user namespace. stage_streams() - s->terminal or s->io as the standard
+ * ones, in a session of its own. stage_signals() - no handler, none blocked. stage_hide(): nothing
+ * inside may look into it before execve. stage_cwd(): as the user that the program runs as.
+ * stage_close() - all descriptors but the standard ones and s->report. */
+int stage_ids(struct stage *s, struct ctn_err *err);
+int stage_streams(struct stage *s, struct ctn_err *err);
+int stage_signals(struct stage *s, struct ctn_err *err);
+int stage_hide(struct stage *s, struct ctn_err *err);
+int stage_cwd(struct stage *s, struct ctn_err *err);
+int stage_close(struct stage *s, struct ctn_err *err);
+/** stage_report() - tell the parent that @step has failed. */
+void stage_report(int fd, const char *step, const struct ctn_err *err);
 
 /* stage_mounts.c */
 int stage_root(struct stage *s, struct ctn_err *err);

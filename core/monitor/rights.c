@@ -175,7 +175,7 @@ struct attr {
 	uint64_t runtime, deadline, period;
 };
 
-static int sched_set(const struct plan *p, pid_t pid, int go, struct ctn_err *err)
+static int sched_set(const struct plan *p, pid_t pid, struct ctn_err *err)
 {
 	const struct wire_scheduler *w = &p->msg->sched;
 	const struct attr attr = {
@@ -188,11 +188,7 @@ static int sched_set(const struct plan *p, pid_t pid, int go, struct ctn_err *er
 		.deadline = w->deadline,
 		.period = w->period,
 	};
-	char there;
 
-	/* A real-time process cannot be moved into a v1 cgroup: it has to be there already. */
-	if (wire_receive(go, &there, 1, NULL, 0, NULL) != 1)
-		return ctn_fail(err, EPIPE, "the stage gave up");
 	if (syscall(SYS_sched_setattr, pid, &attr, 0) == 0)
 		return 0;
 	if (errno == EPERM)
@@ -215,6 +211,16 @@ static int ioprio_set(const struct plan *p, pid_t pid, struct ctn_err *err)
 	return 0;
 }
 
+/* A real-time process cannot be moved into a v1 cgroup: it has to be there already. */
+static int sched_set_waiting(const struct plan *p, pid_t pid, int go, struct ctn_err *err)
+{
+	char there;
+
+	if (wire_receive(go, &there, 1, NULL, 0, NULL) != 1)
+		return ctn_fail(err, EPIPE, "the stage gave up");
+	return sched_set(p, pid, err);
+}
+
 int rights_after(const struct plan *p, pid_t pid, int procfd, int go, struct ctn_err *err)
 {
 	int r = 0;
@@ -222,8 +228,24 @@ int rights_after(const struct plan *p, pid_t pid, int procfd, int go, struct ctn
 	if (p->msg->flags & WIRE_OOM_ADJ)
 		r = oom_set(p, procfd, err);
 	if (r == 0 && p->msg->flags & WIRE_SCHEDULER)
-		r = sched_set(p, pid, go, err);
+		r = sched_set_waiting(p, pid, go, err);
 	if (r == 0 && p->msg->ioprio >= 0)
 		r = ioprio_set(p, pid, err);
+	return r;
+}
+
+int rights_self(const struct plan *p, struct ctn_err *err)
+{
+	ctn_autoclose int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
+
+	if (self >= 0)
+		r = oom_set(p, self, err);
+	if (r == -EACCES)
+		r = 0;
+	if (r == 0 && p->msg->flags & WIRE_SCHEDULER)
+		r = sched_set(p, 0, err);
+	if (r == 0 && p->msg->ioprio >= 0)
+		r = ioprio_set(p, 0, err);
 	return r;
 }

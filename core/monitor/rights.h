@@ -21,6 +21,10 @@ int rights_before(const struct plan *p, struct ctn_err *err);
  */
 int rights_after(const struct plan *p, pid_t pid, int procfd, int go, struct ctn_err *err);
 
+/** rights_self() - the same for the calling process, which is in its control groups already.
+ * oom_score_adj is left alone where lowering it is not allowed. */
+int rights_self(const struct plan *p, struct ctn_err *err);
+
 /** limit_name() - "nofile" for RLIMIT_NOFILE. limit_fail() - what errno means when @want was
  * refused and the hard limit is @have. */
 const char *limit_name(uint32_t resource);

@@ -96,16 +96,6 @@ static int stage_time(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-/* Root of its user namespace: the maps of a new one are written by the time that the mounts have
- * arrived. */
-static int stage_ids(struct stage *s, struct ctn_err *err)
-{
-	(void)s;
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return ctn_fail_errno(err, "become root of the user namespace");
-	return 0;
-}
-
 /* A file of the overlay itself: not one that is mounted there, nor in a directory that is, nor what
  * a link leads to. */
 static int hostname_open(int flags)
@@ -169,68 +159,6 @@ static int stage_loopback(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-static int stage_streams(struct stage *s, struct ctn_err *err)
-{
-	const int from[] = {s->io->child_in, s->io->child_out, s->io->child_err};
-
-	for (int i = 0; i < 3; i++) {
-		if (dup2(s->terminal >= 0 ? s->terminal : from[i], i) < 0)
-			return ctn_fail_errno(err, "connect the standard streams");
-	}
-	(void)setsid(); /* no terminal of ours can be reached from inside */
-	/* Below our init it is the program that has a session with it. */
-	return s->plan->msg->flags & WIRE_INIT ? 0 : terminal_control(s->plan, err);
-}
-
-static int stage_signals(struct stage *s, struct ctn_err *err)
-{
-	sigset_t none;
-
-	(void)s;
-	(void)err;
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)signal(sig, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	return 0;
-}
-
-/* Others in a joined pid namespace see us: becoming another user could have made us dumpable
- * (fs.suid_dumpable), with descriptors of the host still open. */
-static int stage_hide(struct stage *s, struct ctn_err *err)
-{
-	if (s->plan->msg->ns_join && prctl(PR_SET_DUMPABLE, 0) < 0)
-		return ctn_fail_errno(err, "hide from others");
-	return 0;
-}
-
-/* As the user that the program runs as, who must be allowed to be there. */
-static int stage_cwd(struct stage *s, struct ctn_err *err)
-{
-	char there[4096];
-
-	if (chdir(s->plan->cwd) < 0)
-		return ctn_fail_errno(err, "cwd %s", s->plan->cwd);
-	/* A directory outside of the root is "(unreachable)…": CVE-2024-21626's way out. */
-	if (!getcwd(there, sizeof(there)) || there[0] != '/')
-		return ctn_fail(err, EINVAL, "cwd %s is not inside the container", s->plan->cwd);
-	return 0;
-}
-
-/* For good, not only at execve: a cwd or a program's path below /proc/self/fd must find nothing of
- * ours (CVE-2024-21626). */
-static int stage_close(struct stage *s, struct ctn_err *err)
-{
-	enum { REPORT = 3 };
-
-	if (s->report != REPORT && dup3(s->report, REPORT, O_CLOEXEC) < 0)
-		return ctn_fail_errno(err, "keep the report channel");
-	s->report = REPORT;
-	if (syscall(SYS_close_range, REPORT + 1, ~0U, 0) < 0)
-		return ctn_fail_errno(err, "close the other descriptors");
-	return 0;
-}
-
 enum { WITH_MOUNT_NS = 1, WITH_USER_NS = 2 };
 
 /* In this order. A failing step's name is in front of its sentence. */
@@ -275,15 +203,6 @@ static const struct {
 	{"exec", stage_exec, 0},
 };
 
-static void report(int fd, const char *step, const struct ctn_err *err)
-{
-	struct wire_error e = {.code = err->code};
-
-	snprintf(e.step, sizeof(e.step), "%s", step);
-	snprintf(e.text, sizeof(e.text), "%.*s", WIRE_TEXT_MAX - 1, err->text);
-	(void)io_write_all(fd, &e, sizeof(e));
-}
-
 void stage_run(const struct plan *p, const struct stdio *io, int go, int report_fd)
 {
 	struct stage s = {.plan = p,
@@ -302,7 +221,7 @@ void stage_run(const struct plan *p, const struct stdio *io, int go, int report_
 		if ((steps[i].needs & has) != steps[i].needs)
 			continue;
 		if (steps[i].run(&s, &err) < 0) {
-			report(s.report, steps[i].name, &err);
+			stage_report(s.report, steps[i].name, &err);
 			break;
 		}
 	}
