@@ -257,3 +257,13 @@ int container_layer_path(struct container *c, char **ret, struct ctn_err *err)
 	*ret = path;
 	return 0;
 }
+
+int container_run_path(struct container *c, char **ret, struct ctn_err *err)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", c->engine->run_path, c->id) < 0)
+		return ctn_fail(err, ENOMEM, "no memory for a path");
+	*ret = path;
+	return 0;
+}

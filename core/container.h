@@ -188,6 +188,9 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 /** container_layer_path() - the absolute path of its own writable layer, to be freed. */
 int container_layer_path(struct container *c, char **ret, struct ctn_err *err);
 
+/** container_run_path() - the absolute path of its run directory, to be freed. */
+int container_run_path(struct container *c, char **ret, struct ctn_err *err);
+
 /** container_own_pid_find() - host pid of the process with that pid inside; -ENOENT. */
 int container_own_pid_find(struct container *c, pid_t own, pid_t *ret, struct ctn_err *err);
 /** container_procs() - own pids and host pids of its processes, @ret_n pairs (own, host), to be

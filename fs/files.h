@@ -26,6 +26,9 @@ node_show show_field, show_seccomp, show_ns_list, show_caps_sets;
 /* files_cgroup.c */
 node_show show_knob, show_raw_link;
 
+/* files_exec.c: @arg is the name of the program, which is run as PROGRAM RUNDIR FILE ARGUMENT… */
+node_show show_exec_script;
+
 /* files_links.c */
 node_show show_target, show_ns_link, show_proc_link, show_own_link, show_layer_link;
 

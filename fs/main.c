@@ -24,12 +24,14 @@ enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 8, WORKERS_MAX = 64 };
 
 /**
  * struct server - all that has to be taken down at the end.
+ * @programs: fs.programs.
  * @report: pipe to the process that the user started, who waits for a byte; -1 in the foreground.
  */
 struct server {
 	struct options options;
 	struct mount mount;
 	struct fs fs;
+	char *programs;
 	int report;
 };
 
@@ -50,39 +52,57 @@ static void raise_file_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it is as many as we have */
 }
 
-/* The one beside this program (a build directory), else the installed one. */
-static void find_monitor(char *ret, size_t size)
+static int monitor_path(const char *dir, char **ret, struct ctn_err *err)
 {
-	ssize_t n = readlink("/proc/self/exe", ret, size - 1);
-	char *slash;
+	char *path = NULL;
 
-	ret[n > 0 ? n : 0] = '\0';
-	slash = strrchr(ret, '/');
-	if (slash && (size_t)(slash + 1 - ret) + sizeof("ctnfs-monitor") <= size) {
-		strcpy(slash + 1, "ctnfs-monitor");
-		if (access(ret, X_OK) == 0)
-			return;
-	}
-	snprintf(ret, size, "%s", CTNFS_MONITOR_PATH);
+	if (asprintf(&path, "%s/ctnfs-monitor", dir) < 0)
+		return ctn_fail(err, ENOMEM, "no memory for the path of the monitor program");
+	*ret = path;
+	return 0;
+}
+
+/* Those beside this one (a build directory), else the installed ones. Return: their directory and
+ * the monitor's path, to be freed. */
+static int find_programs(char **ret_dir, char **ret_monitor, struct ctn_err *err)
+{
+	ctn_autofree char *dir = NULL, *monitor = NULL;
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r;
+
+	self[n > 0 ? n : 0] = '\0';
+	*(strrchr(self, '/') ?: self) = '\0';
+	r = monitor_path(self, &monitor, err);
+	if (r < 0)
+		return r;
+	dir = strdup(access(monitor, X_OK) == 0 ? self : CTNFS_PROGRAMS);
+	if (!dir)
+		return ctn_fail(err, ENOMEM, "no memory for the path of the programs");
+	r = monitor_path(dir, ret_monitor, err);
+	if (r == 0)
+		*ret_dir = ctn_take_ptr(dir);
+	return r;
 }
 
 static int open_engine(struct server *s, struct ctn_err *err)
 {
-	char monitor[PATH_MAX];
+	ctn_autofree char *monitor = NULL;
 	struct engine_options o = {
 		.state = s->options.state,
 		.run = s->options.run,
 		.cgroup = s->options.cgroup,
-		.monitor = monitor,
 		.mountpoint = s->mount.path,
 		.subid_base = s->options.subid_base,
 		.subid_count = s->options.subid_count,
 		.host_mntns = s->mount.host_ns,
 	};
-	int r;
+	int r = find_programs(&s->programs, &monitor, err);
 
-	find_monitor(monitor, sizeof(monitor));
-	r = engine_new(&o, &s->fs.engine, err);
+	s->fs.programs = s->programs;
+	o.monitor = monitor;
+	if (r == 0)
+		r = engine_new(&o, &s->fs.engine, err);
 	if (r == 0)
 		engine_on_change(s->fs.engine, watch_changed, &s->fs);
 	return r;
@@ -306,6 +326,7 @@ static void end(struct server *s)
 	}
 	ctn_close_fd(&s->report);
 	mount_free(&s->mount);
+	free(s->programs);
 	options_free(&s->options);
 }
 

@@ -26,6 +26,7 @@ struct fs {
 	struct engine *engine;
 	struct fuse_session *session;
 	const char *mountpoint;
+	const char *programs; /* the directory of ctnfs-monitor and the others */
 	gid_t group;
 	uint64_t mounted; /* nanoseconds since the epoch */
 };

@@ -18,6 +18,7 @@
 #define RO(path, flags, show, doc)                       ROW(path, S_IFREG | 0400, flags, NULL, show, NULL, NULL, doc)
 #define RW(path, flags, when, show, store, arg, doc)     ROW(path, S_IFREG | 0600, flags, when, show, store, arg, doc)
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
+#define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0500, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
 #define DOC(path, flags, when, show, store, doc)         RW(path, N_DOC | flags, when, show, store, NULL, doc)

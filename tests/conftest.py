@@ -35,13 +35,13 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def session():
-    for name in ("ctnfs", "ctnfs-monitor"):
+    for name in basics.PROGRAMS:
         assert os.access(basics.build_path(name), os.X_OK), \
             "%s is not built; CTNFS_BUILD names the build directory" % basics.build_path(name)
     s = harness.Session()
     programs = os.path.join(s.base, "bin")  # a build beside us may replace its own meanwhile
     os.mkdir(programs)
-    for name in ("ctnfs", "ctnfs-monitor"):
+    for name in basics.PROGRAMS:
         shutil.copy2(basics.build_path(name), programs)
     basics.BUILD = programs
     yield s

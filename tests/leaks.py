@@ -153,7 +153,7 @@ def canaries(session):
     """L20: what no test may change."""
     for name in SYSCTLS:
         yield "sysctl %s = %s" % (name, read("/proc/sys/" + name).strip())
-    for name in ("ctnfs", "ctnfs-monitor"):
+    for name in basics.PROGRAMS:
         path = basics.build_path(name)
         try:
             st = os.stat(path)
