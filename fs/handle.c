@@ -109,7 +109,9 @@ void handle_set_result(struct handle *h, char *text, size_t len, uint64_t offset
 /* root passes every permission bit, so that a read-only file has to say no by itself. */
 static int check_access(const struct node_ref *ref, int flags, struct ctn_err *err)
 {
-	if ((flags & O_ACCMODE) != O_RDONLY && !(ref->node->mode & 0222))
+	const bool program = S_ISREG(ref->node->mode) && ref->node->mode & 0111;
+
+	if ((flags & O_ACCMODE) != O_RDONLY && (program || !(ref->node->mode & 0222)))
 		return ctn_fail(err, EACCES, "%s can only be read", ref->node->path);
 	return 0;
 }

@@ -18,7 +18,7 @@
 #define RO(path, flags, show, doc)                       ROW(path, S_IFREG | 0400, flags, NULL, show, NULL, NULL, doc)
 #define RW(path, flags, when, show, store, arg, doc)     ROW(path, S_IFREG | 0600, flags, when, show, store, arg, doc)
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
-#define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0500, N_CONST, NULL, show_exec_script, NULL, program, doc)
+#define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0700, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
 #define DOC(path, flags, when, show, store, doc)         RW(path, N_DOC | flags, when, show, store, NULL, doc)
@@ -109,6 +109,7 @@ static const struct node nodes[] = {
 	LINK(   "layer",        N_CONST,                         show_layer_link, NULL,       "to its own writable layer: all that it has changed"),
 	DIR_ROW("procs",        0,                                                            "its processes, by their own pids"),
 	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
+	PROGRAM("exec",         "ctnfs-exec",                                                 "a program: db/exec PROGRAM ARG... runs one inside, with the caller's streams, terminal and exit status"),
 	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
 	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	RW(     "*",            N_SCRATCH,            NULL,      show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),

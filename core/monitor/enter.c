@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,23 +199,22 @@ pid_t enter_clone(const struct plan *p, int init, const int *keep, size_t n, int
 
 /* --- the new process --- */
 
-static bool has_parent(int report)
-{
-	struct pollfd end = {.fd = report};
-
-	return poll(&end, 1, 0) >= 0 && !(end.revents & (POLLHUP | POLLERR));
-}
-
-/* Whoever ends `exec` ends its program, too. After the last change of rights, which would forget
+/* Whoever ends `exec` ends its program, too: after the last change of rights, which would forget
  * it. */
 static int step_parent(struct stage *s, struct ctn_err *err)
 {
-	if (s->io)
-		return 0;
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+	if (!s->io && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		return ctn_fail_errno(err, "follow the parent's end");
-	if (!has_parent(s->report))
-		_exit(128 + SIGKILL);
+	return 0;
+}
+
+/* While SIGTTOU is blocked. */
+static int step_job(struct stage *s, struct ctn_err *err)
+{
+	if (s->job & ENTER_GROUP && setpgid(0, 0) < 0)
+		return ctn_fail_errno(err, "make a process group");
+	if (s->job & ENTER_FOREGROUND && tcsetpgrp(STDIN_FILENO, getpgrp()) < 0)
+		return ctn_fail_errno(err, "become the terminal's foreground");
 	return 0;
 }
 
@@ -252,6 +250,7 @@ static const struct {
 	{"ids", step_ids},
 	{"keyring", stage_keyring},
 	{"streams", step_streams},
+	{"terminal", step_job},
 	{"limits", stage_limits},
 	{"personality", stage_personality},
 	{"signals", step_signals},
@@ -266,7 +265,7 @@ static const struct {
 	{"exec", stage_exec},
 };
 
-void enter_run(const struct plan *p, const struct stdio *io, int report)
+void enter_run(const struct plan *p, const struct stdio *io, unsigned job, int report)
 {
 	struct stage s = {.plan = p,
 			  .io = io,
@@ -275,7 +274,8 @@ void enter_run(const struct plan *p, const struct stdio *io, int report)
 			  .terminal = -1,
 			  .proc = -1,
 			  .sys = -1,
-			  .entering = true};
+			  .entering = true,
+			  .job = job};
 
 	for (size_t i = 0; i < CTN_COUNT(steps); i++) {
 		struct ctn_err err = {0};

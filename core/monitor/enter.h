@@ -25,13 +25,18 @@ enum { ENTER_KEEP_MAX = 64 };
 pid_t enter_clone(const struct plan *p, int init, const int *keep, size_t n, int *ret_pidfd,
 		  struct ctn_err *err);
 
+enum { ENTER_GROUP = 1, ENTER_FOREGROUND = 2 };
+
 /**
  * enter_run() - in that process: take away rights as for the container's first program, then
  * execve. Never returns; _exit(127) after a failure.
  * @io:     its standard streams, and a session of its own; NULL: it is `exec`'s, with the streams,
  *          terminal and ignored signals of the caller, and dies with its parent.
+ * @job:    without @io: ENTER_GROUP: in a process group of its own, ENTER_FOREGROUND: which is the
+ *          foreground of the terminal that standard input is.
  * @report: close-on-exec channel: struct wire_error, as stage_run().
  */
-void enter_run(const struct plan *p, const struct stdio *io, int report) __attribute__((noreturn));
+void enter_run(const struct plan *p, const struct stdio *io, unsigned job, int report)
+	__attribute__((noreturn));
 
 #endif

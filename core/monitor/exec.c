@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -260,39 +261,33 @@ static void give_pipes(const struct target *t)
 
 /* --- */
 
-static int run(struct target *t, const struct exec_options *o, const char *name)
+static int run(const struct target *t, const struct exec_options *o, const char *name)
 {
-	int keep[1 + EXEC_FDS_MAX], report[2], pidfd = -1;
+	struct exec_start start = {.plan = &t->plan, .init = t->init, .n_keep = 1 + o->n_fds};
+	int report[2], reaper = -1, r = 0;
 	struct exec_terminal terminal;
-	struct ctn_err err = {0};
-	sigset_t all, child;
-	pid_t pid;
+	sigset_t all;
 
 	exec_terminal_open(&terminal);
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &child,
-		    NULL); /* the others still end us while there is no program */
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0) {
-		fprintf(stderr, "%s: make a channel: %s\n", name, strerror(errno));
-		return EXIT_EXEC;
-	}
-	keep[0] = report[1];
+	sigprocmask(SIG_BLOCK, &all, NULL); /* they are the program's, as soon as there is one */
+	start.job = (terminal.own_group ? ENTER_GROUP : 0u) |
+		    (terminal.own_group && terminal.foreground ? ENTER_FOREGROUND : 0u);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) < 0)
+		r = -errno;
+	start.keep[0] = report[1];
 	for (size_t i = 0; i < o->n_fds; i++) {
-		keep[1 + i] = o->fds[i];
+		start.keep[1 + i] = o->fds[i];
 		(void)fcntl(o->fds[i], F_SETFD, 0);
 	}
-	pid = enter_clone(&t->plan, t->init, keep, 1 + o->n_fds, &pidfd, &err);
-	if (pid == 0)
-		enter_run(&t->plan, NULL, report[1]);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	close(report[1]);
-	if (pid < 0) {
-		fprintf(stderr, "%s: %s\n", name, err.text);
+	if (r == 0)
+		r = exec_reap(&start, &reaper);
+	if (r < 0) {
+		fprintf(stderr, "%s: make a process: %s\n", name, strerror(-r));
 		return EXIT_EXEC;
 	}
-	return exec_wait(pid, pidfd, report[0], name, &terminal, &all);
+	close(report[1]);
+	return exec_wait(reaper, report[0], name, &terminal);
 }
 
 int exec_main(int argc, char **argv)

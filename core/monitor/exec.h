@@ -8,8 +8,6 @@
 #ifndef CTNFS_CORE_MONITOR_EXEC_H
 #define CTNFS_CORE_MONITOR_EXEC_H
 
-#include <signal.h>
-
 #include "monitor.h"
 
 /* Exit statuses as of chroot(1), env(1) and shells: exec itself has failed; the program cannot be
@@ -42,23 +40,55 @@ int exec_options_parse(int argc, char **argv, struct exec_options *ret);
  * it. Return: the exit status. */
 int exec_main(int argc, char **argv);
 
-/** struct exec_terminal - the caller's controlling terminal, -1: none; and whether we are in its
- * foreground. exec_terminal_open() - before there is a program that could change that. */
+/**
+ * struct exec_terminal - the caller's controlling terminal.
+ * @fd: -1: none.
+ * @foreground: we are in its foreground.
+ * @own_group:  the program gets a process group of its own, since all its streams are terminals: a
+ * shell inside could not name ours, which has no number there. In a pipeline it stays with the
+ * others of the job.
+ */
 struct exec_terminal {
 	int fd;
-	bool foreground;
+	bool foreground, own_group;
 };
+
+/** exec_terminal_open() - before there is a program that could change it. */
 void exec_terminal_open(struct exec_terminal *ret);
+
+/** struct exec_start - what enter_clone() and enter_run() are given; @keep[0] is the report. */
+struct exec_start {
+	const struct plan *plan;
+	int init;
+	unsigned job;
+	int keep[1 + EXEC_FDS_MAX];
+	size_t n_keep;
+};
+
+enum { EXEC_REAP_FD = 3 };
+enum exec_event_type { EXEC_BEGUN = 1, EXEC_STOPPED, EXEC_ENDED };
+
+/**
+ * struct exec_event - what the program's parent says.
+ * @pid:   EXEC_BEGUN: of the program, whose pidfd comes along; else -1, and @value is an errno with
+ *         the sentence @text.
+ * @value: EXEC_STOPPED: the signal; EXEC_ENDED: the exit status, or 128 + signal.
+ */
+struct exec_event {
+	int32_t type, value, pid;
+	char text[WIRE_TEXT_MAX];
+};
+
+/** exec_reap() - make a process that makes the program and is its parent; when our end of the
+ * connection is closed, it kills the program. @ret: that end. Return: 0 or -errno. */
+int exec_reap(const struct exec_start *s, int *ret);
 
 /**
  * exec_wait() - wait for the program as a shell's child should: signals of the caller go on to it,
- * its stops stop us, its end is ours.
- * @pid, @pidfd: our child. @report: as stage_run()'s, the reading end.
- * @name:   of the user's call, for sentences.
- * @caught: the signals that are blocked, and forwarded.
+ * its stops stop us, its end is ours. All signals are blocked.
+ * @report: as enter_run()'s, the reading end. @name: of the user's call, for sentences.
  * Return: the exit status.
  */
-int exec_wait(pid_t pid, int pidfd, int report, const char *name,
-	      const struct exec_terminal *terminal, const sigset_t *caught);
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal);
 
 #endif

@@ -3,26 +3,35 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "enter.h"
 #include "exec.h"
 
+enum { BIRTH_MS = 1000 };
+
 struct waited {
-	pid_t pid;
-	int pidfd, report;
 	const char *name;
-	bool ready;	   /* execve was next */
-	int failed;	   /* the exit status, where it could not be executed; -1 */
-	uint64_t from_tty; /* bit n: the terminal gave us signal n, and so the program */
 	const struct exec_terminal *terminal;
+	int reaper, report;
+	pid_t pid; /* 0 while there is no program */
+	int pidfd;
+	bool ready;	   /* execve was next */
+	bool foreground;   /* the job has the terminal, as far as we were told */
+	int status;	   /* of a failure that was said already; -1 */
+	uint64_t from_tty; /* bit n: the terminal gave us signal n + 1, and so the program */
 };
+
+static bool on_reaper(struct waited *w, int *ret);
+
+/* --- signals --- */
 
 static bool is_ignored(int sig)
 {
@@ -31,58 +40,129 @@ static bool is_ignored(int sig)
 	return sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
-/* What the terminal sends, it sends to the whole foreground, where the program is, too: only what
- * was sent to us alone goes on. */
+/* As if it had met us with no handler. */
+static void take_default(int sig)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* It may run already, and we have only not been told; or the control group stands still, and it
+ * never will. */
+static bool wait_for_program(struct waited *w)
+{
+	struct pollfd p = {.fd = w->reaper, .events = POLLIN};
+	int code;
+
+	if (!w->pid && poll(&p, 1, BIRTH_MS) > 0)
+		(void)on_reaper(w, &code); /* a failure is said there; the loop sees the end */
+	return w->pid > 0;
+}
+
+/* What the terminal sends, it sends to the whole foreground, where the program is, too, but for the
+ * hangup, which is for the leader of its session: that, and what was sent to us alone, goes on. */
 static void on_signal(struct waited *w, const struct signalfd_siginfo *info)
 {
 	int sig = (int)info->ssi_signo;
 
-	if (info->ssi_code == SI_KERNEL) {
-		w->from_tty |= UINT64_C(1) << (sig - 1);
+	if (sig == SIGCHLD || is_ignored(sig))
 		return;
-	}
-	if (!is_ignored(sig))
+	if (!wait_for_program(w)) {
+		(void)kill(getpid(), sig);
+		take_default(sig);
+	} else if (info->ssi_code == SI_KERNEL && sig != SIGHUP) {
+		w->from_tty |= UINT64_C(1) << (sig - 1);
+	} else {
 		(void)syscall(SYS_pidfd_send_signal, w->pidfd, sig, NULL, 0);
+	}
 }
 
 /* The program was stopped by its terminal, and so are we, for the caller's job control. Whoever
- * lets us go on means it. Other stops are between the program and whoever has sent them. */
-static void on_stop(const struct waited *w, int sig)
+ * lets us go on means it; where nobody could, the kernel does not stop us. Other stops are between
+ * the program and whoever has sent them. */
+static void on_stop(struct waited *w, int sig)
 {
-	if (w->terminal->fd < 0 || (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU))
+	const struct exec_terminal *t = w->terminal;
+	pid_t group = w->pid;
+
+	if (t->fd < 0 || (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU))
 		return;
-	(void)kill(getpid(), SIGSTOP);
+	if (t->own_group && w->foreground) {
+		group = tcgetpgrp(t->fd); /* its own, or that of a job of a shell inside */
+		(void)tcsetpgrp(t->fd, getpgrp());
+	}
+	(void)kill(t->own_group ? 0 : getpid(), SIGTSTP); /* the whole job, as a terminal does */
+	take_default(SIGTSTP);
+	w->foreground = tcgetpgrp(t->fd) == getpgrp();
+	if (t->own_group && w->foreground && group > 0)
+		(void)tcsetpgrp(t->fd, group);
 	(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGCONT, NULL, 0);
 }
 
-/* Return: whether it has ended; then its exit status, or 128 + signal. */
-static bool on_child(const struct waited *w, int *ret)
-{
-	siginfo_t info = {0};
-
-	for (;;) {
-		info.si_pid = 0;
-		if (waitid(P_PID, (id_t)w->pid, &info, WEXITED | WSTOPPED | WNOHANG) < 0 ||
-		    info.si_pid == 0)
-			return false;
-		if (info.si_code == CLD_STOPPED) {
-			on_stop(w, info.si_status);
-			continue;
-		}
-		*ret = info.si_code == CLD_EXITED ? info.si_status : EXIT_SIGNAL + info.si_status;
-		return true;
-	}
-}
+/* --- what it comes to --- */
 
 /* An exit status for what failed, which is said. */
-static int say(const struct waited *w, const struct wire_error *e)
+static int say(const struct waited *w, const char *step, int code, const char *text)
 {
-	const bool program = strcmp(e->step, "exec") == 0;
-
-	fprintf(stderr, "%s: %.*s\n", w->name, WIRE_TEXT_MAX, e->text);
-	if (!program)
+	fprintf(stderr, "%s: %.*s\n", w->name, WIRE_TEXT_MAX, text);
+	if (strcmp(step, "exec") != 0)
 		return EXIT_EXEC;
-	return e->code == ENOENT ? EXIT_MISSING : EXIT_CANNOT;
+	return code == ENOENT ? EXIT_MISSING : EXIT_CANNOT;
+}
+
+/* It was the foreground, or a shell inside has made itself that: whoever called us would be stopped
+ * at its next read. */
+static void give_terminal_back(const struct waited *w)
+{
+	if (w->foreground && tcgetpgrp(w->terminal->fd) != getpgrp())
+		(void)tcsetpgrp(w->terminal->fd, getpgrp()); /* SIGTTOU is blocked */
+}
+
+/* As the caller's shell would see it of the program itself: where the terminal has interrupted the
+ * job, that ends a loop or script of the caller's, too. */
+static int end_as(const struct waited *w, int code)
+{
+	const bool own = w->terminal->own_group;
+	const struct rlimit none = {0};
+	const int sig = code - EXIT_SIGNAL;
+
+	if ((sig != SIGINT && sig != SIGQUIT) ||
+	    (!own && !(w->from_tty & UINT64_C(1) << (sig - 1))))
+		return code;
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)kill(own ? 0 : getpid(), sig);
+	take_default(sig);
+	return code;
+}
+
+static int finish(const struct waited *w, int code)
+{
+	give_terminal_back(w);
+	if (w->status >= 0)
+		return w->status;
+	if (w->ready || code != EXIT_SIGNAL + SIGKILL) /* others come from the caller's side */
+		return end_as(w, code);
+	fprintf(stderr,
+		"%s: it was killed before it could run; is memory.limit too small, or has the "
+		"container ended?\n",
+		w->name);
+	return EXIT_EXEC;
+}
+
+/* --- the loop --- */
+
+/* Who reads a pipe of the caller's is to see the program's end of it. */
+static void leave_streams(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; null >= 0 && fd <= STDERR_FILENO; fd++)
+		(void)dup2(null, fd);
+	ctn_close_fd(&null);
 }
 
 static void on_report(struct waited *w)
@@ -96,53 +176,42 @@ static void on_report(struct waited *w)
 		if (e.code == 0)
 			w->ready = true;
 		else
-			w->failed = say(w, &e);
+			w->status = say(w, e.step, e.code, e.text);
 		return;
 	}
 	close(w->report); /* it runs, or has ended */
 	w->report = -1;
+	if (w->ready && w->status < 0)
+		leave_streams();
 }
 
-/* A shell inside has made itself the foreground, and is gone: whoever called us would be stopped at
- * its next read. */
-static void give_terminal_back(const struct waited *w)
+/* Return: whether it is over, with the exit status. */
+static bool on_reaper(struct waited *w, int *ret)
 {
-	if (w->terminal->foreground && tcgetpgrp(w->terminal->fd) != getpgrp())
-		(void)tcsetpgrp(w->terminal->fd, getpgrp()); /* SIGTTOU is blocked */
-}
+	struct exec_event e = {0};
+	int pidfd = -1;
+	size_t n = 0;
 
-/* As the caller's shell would see it of the program itself: where the terminal has interrupted
- * both, that ends a loop of the shell's, too. */
-static int end_as(const struct waited *w, int code)
-{
-	const struct rlimit none = {0};
-	const int sig = code - EXIT_SIGNAL;
-	sigset_t set;
-
-	if ((sig != SIGINT && sig != SIGQUIT) || !(w->from_tty & UINT64_C(1) << (sig - 1)))
-		return code;
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)signal(sig, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	(void)kill(getpid(), sig);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-	return code;
-}
-
-static int finish(const struct waited *w, int code)
-{
-	give_terminal_back(w);
-	if (w->failed >= 0)
-		return w->failed;
-	if (!w->ready) {
-		fprintf(stderr,
-			"%s: it was killed before it could run; is memory.limit too small, or has "
-			"the container ended?\n",
-			w->name);
-		return EXIT_EXEC;
+	if (wire_receive(w->reaper, &e, sizeof(e), &pidfd, 1, &n) != (ssize_t)sizeof(e)) {
+		if (w->pid) /* it was killed, and its child with it */
+			(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+		*ret = EXIT_SIGNAL + SIGKILL;
+		return true;
 	}
-	return end_as(w, code);
+	switch (e.type) {
+	case EXEC_BEGUN:
+		w->pid = e.pid;
+		w->pidfd = pidfd;
+		if (e.pid <= 0)
+			w->status = say(w, "", e.value, e.text);
+		return e.pid <= 0;
+	case EXEC_STOPPED:
+		on_stop(w, e.value);
+		return false;
+	default:
+		*ret = e.value;
+		return true;
+	}
 }
 
 static int wait_in_loop(struct waited *w, int signals)
@@ -152,20 +221,17 @@ static int wait_in_loop(struct waited *w, int signals)
 
 	for (;;) {
 		struct pollfd p[] = {{.fd = w->report, .events = POLLIN},
+				     {.fd = w->reaper, .events = POLLIN},
 				     {.fd = signals, .events = POLLIN}};
 
 		if (poll(p, CTN_COUNT(p), -1) < 0)
 			continue;
-		if (p[0].revents) {
+		if (p[0].revents)
 			on_report(w);
-			continue; /* all that it says comes before its end */
-		}
-		if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
-			continue;
-		if (info.ssi_signo != SIGCHLD)
-			on_signal(w, &info);
-		else if (on_child(w, &code))
+		else if (p[1].revents && on_reaper(w, &code)) /* after all that it has to say */
 			return finish(w, code);
+		if (p[2].revents && read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			on_signal(w, &info);
 	}
 }
 
@@ -173,19 +239,24 @@ void exec_terminal_open(struct exec_terminal *ret)
 {
 	ret->fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	ret->foreground = ret->fd >= 0 && tcgetpgrp(ret->fd) == getpgrp();
+	ret->own_group = ret->fd >= 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+			 isatty(STDERR_FILENO);
 }
 
-int exec_wait(pid_t pid, int pidfd, int report, const char *name,
-	      const struct exec_terminal *terminal, const sigset_t *caught)
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal)
 {
-	struct waited w = {.pid = pid,
-			   .pidfd = pidfd,
+	struct waited w = {.name = name,
+			   .terminal = terminal,
+			   .reaper = reaper,
 			   .report = report,
-			   .name = name,
-			   .failed = -1,
-			   .terminal = terminal};
-	int signals = signalfd(-1, caught, SFD_CLOEXEC), code = EXIT_EXEC;
+			   .pidfd = -1,
+			   .foreground = terminal->foreground,
+			   .status = -1};
+	int signals, code = EXIT_EXEC;
+	sigset_t all;
 
+	sigfillset(&all);
+	signals = signalfd(-1, &all, SFD_CLOEXEC);
 	if (signals < 0)
 		fprintf(stderr, "%s: wait for signals: %s\n", name, strerror(errno));
 	else

@@ -188,6 +188,7 @@ struct stage {
 	int proc, sys; /* those mounts, where others may write to the root file system; else -1 */
 	char *cgroups; /* /proc/self/cgroup, as the host sees it; NULL where nobody asks */
 	bool entering; /* others are in its namespaces already (enter.h) */
+	unsigned job;  /* enter_run()'s */
 };
 
 /* stage_process.c */
