@@ -305,6 +305,18 @@ static int run(struct target *t, const struct exec_options *o, const char *name)
 	return exec_wait(pid, pidfd, report[0], name, &terminal, &all);
 }
 
+/* Our own descriptor is none of the caller's. */
+static int check_fds(const struct exec_options *o, int sock, const char *name)
+{
+	for (size_t i = 0; i < o->n_fds; i++) {
+		if (o->fds[i] == sock) {
+			fprintf(stderr, "%s: -f takes an open descriptor, not '%d'\n", name, sock);
+			return EXIT_EXEC;
+		}
+	}
+	return -1;
+}
+
 int exec_main(int argc, char **argv)
 {
 	const int sock = atoi(argv[1]);
@@ -317,6 +329,8 @@ int exec_main(int argc, char **argv)
 		(void)prctl(PR_SET_DUMPABLE, 0);
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	status = exec_options_parse(argc - 3, argv + 3, &o);
+	if (status < 0)
+		status = check_fds(&o, sock, argv[3]);
 	if (status >= 0)
 		return status;
 	r = ask(sock, &t, &err);
