@@ -69,8 +69,10 @@ int stage_cwd(struct stage *s, struct ctn_err *err)
 		return ctn_fail_errno(err, "cwd %s", s->plan->cwd);
 	if (WEAKEN_CWD)
 		return 0;
-	/* A directory outside of the root is "(unreachable)…": CVE-2024-21626's way out. */
-	if (!getcwd(there, sizeof(there)) || there[0] != '/')
+	/* A directory outside of the root is "(unreachable)…": CVE-2024-21626's way out. libc's
+	 * getcwd() would look for another name of it, and find one where the root is a directory of
+	 * the host. */
+	if (syscall(SYS_getcwd, there, sizeof(there)) < 0 || there[0] != '/')
 		return ctn_fail(err, EINVAL, "cwd %s is not inside the container", s->plan->cwd);
 	return 0;
 }

@@ -20,6 +20,7 @@ import pytest
 
 from attackers import TELL, arm, command, rounds, tools, weak_server
 from basics import limit
+from rootdirs import make_root
 
 HELD = list(range(3, 21))
 NUMBERS = list(range(64))
@@ -105,6 +106,17 @@ def test_a_descriptor_leads_to_no_program(waiting):
     for n in NUMBERS[3:]:
         r = enter_holding(waiting, "/proc/self/fd/%d/tell" % n, directory=directory)
         refused(r)
+
+
+def test_a_directory_of_the_host_that_is_inside_as_well(tidy, tmp_path):
+    """The root file system is a directory of the host: what is below it has a name inside, but a
+    descriptor of it is on the host's mount, and its .. leads out."""
+    top = make_root(str(tmp_path / "root"))
+    os.mkdir(top + "/attack")
+    ctn = arm(tidy.make(), "privileged").put("rootfs", top + " rw")
+    ctn.start(TELL, "wait")
+    r = enter_holding(ctn, "-w", "/proc/self/fd/0", TELL, directory=top + "/srv")
+    refused(r)
 
 
 def test_a_containers_own_working_directory(ctn):
