@@ -19,7 +19,7 @@ from basics import limit, until
 
 BUILT = os.path.join(basics.BUILD, "tests")  # before the session puts its copies in BUILD's place
 LONG = os.environ.get("CTNFS_LONG") == "1"
-NAMES = ("sampler", "tell")
+NAMES = ("overwrite", "sampler", "tell")
 TELL = "/attack/tell"
 
 
@@ -35,6 +35,9 @@ def tools(session):
         for name in NAMES:
             shutil.copy2(os.path.join(BUILT, "attack-" + name), os.path.join(path, name))
             os.chmod(os.path.join(path, name), 0o755)
+        with open(os.path.join(path, "self"), "w") as f:
+            f.write("#!/proc/self/exe\n")
+        os.chmod(os.path.join(path, "self"), 0o755)
     os.chmod(path, 0o755)
     return path
 
