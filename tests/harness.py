@@ -94,6 +94,7 @@ class Server:
         self.runs = 0
         self.names = itertools.count(1)
         self.proc = None
+        self.program = None  # another than the build's
         self.baseline = {}
         if start:
             self.start()
@@ -105,7 +106,7 @@ class Server:
         return ",".join(own + self.options)
 
     def argv(self):
-        return [build_path("ctnfs"), "-f", "-o", self.option_text(), self.mnt]
+        return [self.program or build_path("ctnfs"), "-f", "-o", self.option_text(), self.mnt]
 
     def start(self):
         self.runs += 1

@@ -21,6 +21,7 @@
 #include "../io.h"
 #include "../users.h"
 #include "enter.h"
+#include "weaken.h"
 
 enum { ANSWER_MS = 5000, PIPEFS = 0x50495045, PATH_ROOM = 4096, STATE_MAX = 4096 };
 
@@ -222,6 +223,15 @@ static int apply(struct target *t, const struct exec_options *o, struct ctn_err 
 	return r;
 }
 
+/* Of the caller's environment nothing goes in but what was asked for; nor does it go along in the
+ * memory of what is on its way in. */
+static void forget_env(void)
+{
+	for (char **e = environ; *e; e++)
+		explicit_bzero(*e, strlen(*e));
+	(void)clearenv();
+}
+
 /* --- what the program inherits from us, and should have from the container --- */
 
 /* Those of the monitor are those that the container began with. */
@@ -290,6 +300,18 @@ static int run(const struct target *t, const struct exec_options *o, const char 
 	return exec_wait(reaper, report[0], name, &terminal);
 }
 
+/* Our own descriptor is none of the caller's. */
+static int check_fds(const struct exec_options *o, int sock, const char *name)
+{
+	for (size_t i = 0; i < o->n_fds; i++) {
+		if (o->fds[i] == sock) {
+			fprintf(stderr, "%s: -f takes an open descriptor, not '%d'\n", name, sock);
+			return EXIT_EXEC;
+		}
+	}
+	return -1;
+}
+
 int exec_main(int argc, char **argv)
 {
 	const int sock = atoi(argv[1]);
@@ -298,9 +320,12 @@ int exec_main(int argc, char **argv)
 	struct ctn_err err = {0};
 	int status, r;
 
-	(void)prctl(PR_SET_DUMPABLE, 0); /* nothing inside may look into it, and what it makes */
+	if (!WEAKEN_DUMPABLE) /* nothing inside may look into it, and what it makes */
+		(void)prctl(PR_SET_DUMPABLE, 0);
 	fcntl(sock, F_SETFD, FD_CLOEXEC);
 	status = exec_options_parse(argc - 3, argv + 3, &o);
+	if (status < 0)
+		status = check_fds(&o, sock, argv[3]);
 	if (status >= 0)
 		return status;
 	r = ask(sock, &t, &err);
@@ -308,6 +333,7 @@ int exec_main(int argc, char **argv)
 		r = check_paused(&t, &err);
 	if (r == 0)
 		r = apply(&t, &o, &err);
+	forget_env();
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", argv[3], err.text);
 		return EXIT_EXEC;

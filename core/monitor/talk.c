@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "weaken.h"
 
 static struct wire_msg new_message(enum wire_type type)
 {
@@ -82,9 +83,10 @@ static void on_log_max(struct monitor *m, int peer, const struct wire_msg *msg)
 static void on_program(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	struct wire_msg answer = new_message(WIRE_MSG_PROGRAM);
-	ctn_autoclose int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ctn_autoclose int self = WEAKEN_PROGRAM
+					 ? openat(m->plan.run_fd, "program", O_RDONLY | O_CLOEXEC)
+					 : open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
-	(void)m;
 	(void)msg;
 	if (self < 0)
 		refuse(peer, "exec", errno, "the monitor cannot open its own program");

@@ -46,7 +46,7 @@ def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("--build", default=os.environ.get("CTNFS_BUILD") or os.path.join(SOURCE, "build"),
                    help="build directory (CTNFS_BUILD, or build/)")
-    p.add_argument("--suite", action="append", help="suite of the build's tests; unit and fs by default")
+    p.add_argument("--suite", action="append", help="suite of the build's tests; unit, fs and security by default")
     p.add_argument("--only", metavar="EXPR", help="pytest -k EXPR; programs whose name has no such part "
                    "are left out")
     p.add_argument("--shell-command", metavar="CMD", help="run this instead of tests")
@@ -57,7 +57,7 @@ def arguments():
     o = p.parse_args()
     o.build = os.path.abspath(o.build)
     o.source = source_of(o.build)
-    o.suite = o.suite or ["unit", "fs"]
+    o.suite = o.suite or ["unit", "fs", "security"]
     o.results = os.path.abspath(o.results or os.path.join(o.build, "vm-results"))
     return o
 
