@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A running program's standard input: a pipe, or its terminal. Nothing here blocks on the program:
- * a write takes what fits. */
+ * a write takes what fits. The process ignores SIGPIPE. */
 #ifndef CTNFS_CORE_CONTAINER_STDIN_H
 #define CTNFS_CORE_CONTAINER_STDIN_H
 
