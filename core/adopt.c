@@ -150,6 +150,7 @@ static bool adopt_orphan(struct container *c, const struct wire_status *status)
 	c->started = status->started;
 	c->state = CTN_RUNNING;
 	adopt_running_spec(c);
+	stdin_hold(c);
 	return life_remonitor(c, status);
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 
 #include "container.h"
+#include "container_stdin.h"
 #include "engine.h"
 #include "life.h"
 #include "state.h"
@@ -67,6 +68,12 @@ struct container {
 	struct pidref *monitor; /* NULL when none lives beside it */
 	int sock;		/* to the monitor, or -1 */
 	int tty; /* master of the program's terminal, or -1: with it the next monitor goes on */
+	int in; /* writing end of its standard input, or the terminal's master; -1: there is none */
+	const void *in_turn; /* whose turn it is to write to @in: its waiter, or another address of
+				its own */
+	bool in_midline;     /* the last byte that was typed ended no line */
+	bool in_end_owed;    /* an end of file is to be typed as soon as there is room */
+	bool in_polled;	     /* somebody wants to know when there is room */
 	bool monitor_is_child; /* spawned by this process: reap it */
 	int timer;	       /* of a stop, or -1 */
 	uint64_t run_since;    /* life_clock() when it began to run; 0: before this server */
@@ -86,8 +93,8 @@ struct container {
 		maker; /* container_create.c's, while it is not ready because it must start */
 };
 
-/* What an epoll event is about; its data is serial << 2 | kind. */
-enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER };
+/* What an epoll event is about; its data is serial << 3 | kind. */
+enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER, EVENT_STDIN };
 
 struct engine {
 	char *state_path, *run_path;
@@ -103,8 +110,9 @@ struct engine {
 	bool pid_shared; /* atomic: some container has been in another's pid namespace */
 
 	int epoll_fd, stop_fd;
-	pthread_t thread;
-	bool threaded;
+	int stdin_epoll_fd; /* EVENT_STDIN alone */
+	pthread_t thread, stdin_thread;
+	bool threaded, stdin_threaded;
 	struct sweeper *sweeper; /* from engine_start() on */
 
 	pthread_rwlock_t lock;	      /* all below */
@@ -210,9 +218,20 @@ void container_devices_fresh(struct container *c);
  * is so already. Nobody may be in its control group. -EPERM, -EOPNOTSUPP: cgroup.h. */
 int container_set_devices(struct container *c, const struct spec *spec, struct ctn_err *err);
 
+/* container_stdin.c */
+/** stdin_hold() - it runs: open its standard input for writing. It is held as long as it runs, so
+ * that the end of the monitor alone is no end of file. */
+void stdin_hold(struct container *c);
+void stdin_on_room(struct container *c);
+
 /* loop.c */
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);
+/** loop_ask() - to be told once that there is room in @fd. */
+int loop_ask(struct engine *e, const struct container *c, int fd);
+/** loop_run() - the event thread. loop_run_stdin() - another one, for EVENT_STDIN: the kernel holds
+ * a pipe's lock while it copies to the reader's memory, and so a write may take long. */
 void *loop_run(void *engine);
+void *loop_run_stdin(void *engine);
 void engine_tell(struct container *c); /* call the change listener; no lock held */
 
 /* life.c */

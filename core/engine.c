@@ -208,9 +208,11 @@ static int open_all(struct engine *e, const struct engine_options *o, struct ctn
 	if (io_read_at(AT_FDCWD, "/proc/self/oom_score_adj", 16, &adj, NULL, NULL) == 0)
 		e->oom_score_adj = atoi(adj);
 	e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	e->stdin_epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e->stop_fd = eventfd(0, EFD_CLOEXEC);
 	e->ids_used = calloc(e->subid_ranges / 8 + 1, 1);
-	if (e->null_fd < 0 || e->epoll_fd < 0 || e->stop_fd < 0 || !e->ids_used)
+	if (e->null_fd < 0 || e->epoll_fd < 0 || e->stdin_epoll_fd < 0 || e->stop_fd < 0 ||
+	    !e->ids_used)
 		return ctn_fail_errno(err, "prepare the engine");
 	return 0;
 }
@@ -223,7 +225,7 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	if (!e)
 		return ctn_fail(err, ENOMEM, "no memory for the engine");
 	e->state_fd = e->run_fd = e->lock_fd = e->monitor_fd = e->null_fd = -1;
-	e->epoll_fd = e->stop_fd = -1;
+	e->epoll_fd = e->stdin_epoll_fd = e->stop_fd = -1;
 	e->host_mntns = o->host_mntns;
 	e->subid_base = o->subid_base;
 	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
@@ -254,6 +256,15 @@ static void note_debris(void *arg, const struct ctn_err *err)
 	container_note_error(arg, NULL, "rmdir", err);
 }
 
+static int start_thread(pthread_t *thread, bool *started, void *(*run)(void *engine),
+			struct engine *e, struct ctn_err *err)
+{
+	int r = pthread_create(thread, NULL, run, e);
+
+	*started = r == 0;
+	return r ? ctn_fail(err, r, "start an event thread") : 0;
+}
+
 int engine_start(struct engine *e, struct ctn_err *err)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
@@ -262,18 +273,16 @@ int engine_start(struct engine *e, struct ctn_err *err)
 
 	if (r < 0)
 		return r;
-	if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0)
+	if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0 ||
+	    epoll_ctl(e->stdin_epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0)
 		return ctn_fail_errno(err, "prepare the event thread");
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
 	r = sweeper_new(e->state_fd, e->run_fd, note_debris, e, &e->sweeper, err);
-	if (r == 0) {
-		r = pthread_create(&e->thread, NULL, loop_run, e);
-		if (r)
-			r = ctn_fail(err, r, "start the event thread");
-		else
-			e->threaded = true;
-	}
+	if (r == 0)
+		r = start_thread(&e->thread, &e->threaded, loop_run, e, err);
+	if (r == 0)
+		r = start_thread(&e->stdin_thread, &e->stdin_threaded, loop_run_stdin, e, err);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
@@ -284,13 +293,17 @@ void engine_free(struct engine *e)
 
 	if (!e)
 		return;
-	if (e->threaded && write(e->stop_fd, &one, sizeof(one)) == sizeof(one))
+	if (e->threaded && write(e->stop_fd, &one, sizeof(one)) == sizeof(one)) {
 		pthread_join(e->thread, NULL);
+		if (e->stdin_threaded)
+			pthread_join(e->stdin_thread, NULL);
+	}
 	sweeper_free(e->sweeper);
 	registry_free(e);
 	if (e->cgroup)
 		cgroup_root_free(e->cgroup);
 	ctn_close_fd(&e->epoll_fd);
+	ctn_close_fd(&e->stdin_epoll_fd);
 	ctn_close_fd(&e->stop_fd);
 	ctn_close_fd(&e->null_fd);
 	ctn_close_fd(&e->monitor_fd);

@@ -6,11 +6,17 @@
 #include "container_private.h"
 
 /* What a waiter waits for: that it runs; that a stop or kill has done its work; that it has exited
- * for good; that it was made with all that belongs to it. */
-enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED, GOAL_MADE };
+ * for good; that it was made with all that belongs to it; that there is room in its standard input.
+ */
+enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED, GOAL_MADE, GOAL_STDIN };
 
 /** waiter_queue() - under c->lock. @w may be NULL. Return: LIFE_PENDING. */
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal);
+
+/** waiter_queue_first() - the same, ahead of all. waiter_first() - the first with @goal, or NULL.
+ */
+int waiter_queue_first(struct container *c, struct life_waiter *w, enum life_goal goal);
+struct life_waiter *waiter_first(struct container *c, enum life_goal goal);
 
 /** struct waiter_list - waiters that were taken out of the ring, to be called once no lock is held.
  * Zero is empty. */
@@ -26,6 +32,10 @@ void waiters_take(struct container *c, enum life_goal goal, struct waiter_list *
  * canceller's if it is not there. Return: whether it was there; then its reference to @c is the
  * caller's to put. */
 bool waiters_take_one(struct container *c, const struct life_waiter *w);
+
+/** waiters_take_first() - the same for the first with @goal. Return: it, or NULL. */
+struct life_waiter *waiters_take_first(struct container *c, enum life_goal goal,
+				       struct waiter_list *list);
 
 /** waiters_done() - call them with @result, 0 or -errno, and its sentence; the list is empty then.
  * No lock held. */

@@ -107,6 +107,7 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
 	c->started = status->started;
 	c->log_dropped = status->log_dropped;
 	pthread_mutex_unlock(&c->lock);
+	stdin_hold(c);
 	return 0;
 }
 
@@ -239,13 +240,15 @@ static void forget_run(struct container *c)
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->tty);
-	c->sock = c->timer = c->tty = -1;
+	ctn_close_fd(&c->in);
+	c->sock = c->timer = c->tty = c->in = -1;
+	c->in_end_owed = false;
 }
 
 /* The run is over. Return: whether another follows at once. */
 static bool finish_mark(struct container *c, const struct state_exit *e)
 {
-	struct waiter_list ended = {0}, failed = {0};
+	struct waiter_list ended = {0}, failed = {0}, writers = {0};
 	struct ctn_err err = {0};
 	bool again;
 
@@ -259,6 +262,7 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
 	waiters_take(c, GOAL_STOPPED,
 		     &ended); /* what they wanted to end has ended, whatever comes next */
+	waiters_take(c, GOAL_STDIN, &writers);
 	if (!again) {
 		waiters_take(c, GOAL_EXITED, &ended);
 		waiters_take(c, GOAL_RUNNING, &failed);
@@ -267,6 +271,8 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 	ctn_fail(&err, ECANCELED, "it was stopped before it could start again");
 	waiters_done(&ended, 0, NULL);
 	waiters_done(&failed, -err.code, &err);
+	ctn_fail(&err, EPIPE, "the program has ended");
+	waiters_done(&writers, -err.code, &err);
 	engine_tell(c);
 	return again;
 }

@@ -5,17 +5,36 @@
 
 #include "life_private.h"
 
+static void waiter_link(struct container *c, struct life_waiter *w, enum life_goal goal,
+			struct life_waiter *next)
+{
+	w->goal = goal;
+	w->c = container_get(c);
+	w->prev = next->prev;
+	w->next = next;
+	w->prev->next = w->next->prev = w;
+}
+
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal)
 {
-	if (w) {
-		w->goal = goal;
-		w->c = container_get(c);
-		w->prev = c->waiters.prev;
-		w->next = &c->waiters;
-		w->prev->next = w;
-		c->waiters.prev = w;
-	}
+	if (w)
+		waiter_link(c, w, goal, &c->waiters);
 	return LIFE_PENDING;
+}
+
+int waiter_queue_first(struct container *c, struct life_waiter *w, enum life_goal goal)
+{
+	waiter_link(c, w, goal, c->waiters.next);
+	return LIFE_PENDING;
+}
+
+struct life_waiter *waiter_first(struct container *c, enum life_goal goal)
+{
+	for (struct life_waiter *w = c->waiters.next; w != &c->waiters; w = w->next) {
+		if (w->goal == (int)goal)
+			return w;
+	}
+	return NULL;
 }
 
 static void waiter_unlink(struct life_waiter *w)
@@ -40,22 +59,37 @@ bool life_cancel(struct life_waiter *w)
 	return ours;
 }
 
+/* `next` is NULL then, which tells life_cancel() that it is too late; the list goes on in `prev`.
+ */
+static void take(struct life_waiter *w, struct waiter_list *list)
+{
+	waiter_unlink(w);
+	if (list->last)
+		list->last->prev = w;
+	else
+		list->first = w;
+	list->last = w;
+}
+
 void waiters_take(struct container *c, enum life_goal goal, struct waiter_list *list)
 {
 	struct life_waiter *next;
 
 	for (struct life_waiter *w = c->waiters.next; w != &c->waiters; w = next) {
 		next = w->next;
-		if (w->goal != (int)goal)
-			continue;
-		waiter_unlink(
-			w); /* `next` is NULL now, which tells life_cancel() that it is too late */
-		if (list->last)
-			list->last->prev = w; /* the list goes on in `prev` */
-		else
-			list->first = w;
-		list->last = w;
+		if (w->goal == (int)goal)
+			take(w, list);
 	}
+}
+
+struct life_waiter *waiters_take_first(struct container *c, enum life_goal goal,
+				       struct waiter_list *list)
+{
+	struct life_waiter *w = waiter_first(c, goal);
+
+	if (w)
+		take(w, list);
+	return w;
 }
 
 bool waiters_take_one(struct container *c, const struct life_waiter *one)

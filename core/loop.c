@@ -6,14 +6,30 @@
 
 #include "container_private.h"
 
-enum { EVENTS_AT_ONCE = 64, KIND_BITS = 2 };
+enum { EVENTS_AT_ONCE = 64, KIND_BITS = 3 };
+
+static uint64_t event_data(const struct container *c, enum event_kind kind)
+{
+	return (uint64_t)c->serial << KIND_BITS | (unsigned)kind;
+}
 
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind)
 {
-	struct epoll_event ev = {.events = EPOLLIN,
-				 .data.u64 = (uint64_t)c->serial << KIND_BITS | (unsigned)kind};
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = event_data(c, kind)};
 
 	return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_ask(struct engine *e, const struct container *c, int fd)
+{
+	struct epoll_event ev = {.events = EPOLLOUT | EPOLLONESHOT,
+				 .data.u64 = event_data(c, EVENT_STDIN)};
+
+	if (epoll_ctl(e->stdin_epoll_fd, EPOLL_CTL_MOD, fd, &ev) == 0)
+		return 0;
+	if (errno == ENOENT && epoll_ctl(e->stdin_epoll_fd, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return 0;
+	return -errno;
 }
 
 void engine_tell(struct container *c)
@@ -25,10 +41,9 @@ void engine_tell(struct container *c)
 }
 
 static void (*const handlers[])(struct container *c) = {
-	[EVENT_SOCKET] = life_on_socket,
-	[EVENT_MONITOR] = life_on_monitor_end,
-	[EVENT_INIT] = life_on_init_end,
-	[EVENT_TIMER] = life_on_timer,
+	[EVENT_SOCKET] = life_on_socket, [EVENT_MONITOR] = life_on_monitor_end,
+	[EVENT_INIT] = life_on_init_end, [EVENT_TIMER] = life_on_timer,
+	[EVENT_STDIN] = stdin_on_room,
 };
 
 /* By serial: an event may be about a container that another thread has removed meanwhile. */
@@ -41,13 +56,11 @@ static void dispatch(struct engine *e, uint64_t data)
 	container_put(c);
 }
 
-void *loop_run(void *arg)
+static void *run(struct engine *e, int epoll_fd)
 {
-	struct engine *e = arg;
-
 	for (;;) {
 		struct epoll_event events[EVENTS_AT_ONCE];
-		int n = epoll_wait(e->epoll_fd, events, EVENTS_AT_ONCE, -1);
+		int n = epoll_wait(epoll_fd, events, EVENTS_AT_ONCE, -1);
 
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 == UINT64_MAX) /* stop_fd */
@@ -55,4 +68,18 @@ void *loop_run(void *arg)
 			dispatch(e, events[i].data.u64);
 		}
 	}
+}
+
+void *loop_run(void *arg)
+{
+	struct engine *e = arg;
+
+	return run(e, e->epoll_fd);
+}
+
+void *loop_run_stdin(void *arg)
+{
+	struct engine *e = arg;
+
+	return run(e, e->stdin_epoll_fd);
 }

@@ -30,6 +30,7 @@ void container_put(struct container *c)
 	ctn_close_fd(&c->run_dirfd);
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->tty);
+	ctn_close_fd(&c->in);
 	ctn_close_fd(&c->timer);
 	free(c->skeleton);
 	strlist_free(&c->devices);
@@ -120,7 +121,7 @@ static struct container *container_alloc(struct engine *e, struct spec *spec)
 		return NULL;
 	c->engine = e;
 	c->refs = 1;
-	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = -1;
+	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = -1;
 	c->spec = spec_get(spec);
 	snprintf(c->name, sizeof(c->name), "%s", spec->name);
 	c->waiters.prev = c->waiters.next = &c->waiters;

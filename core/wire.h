@@ -25,6 +25,7 @@ enum {
 /* Names in a container's run directory. */
 #define WIRE_LOCK_NAME	 "lock"	  /* flock'ed while the monitor lives */
 #define WIRE_SOCKET_NAME "sock"	  /* SEQPACKET, 0600 */
+#define WIRE_STDIN_NAME	 "in"	  /* FIFO; gone once standard input has had its end */
 #define WIRE_STATUS_NAME "status" /* struct wire_status, replaced as a whole */
 #define WIRE_LOWER_NAME \
 	"lower" /* where the monitor attaches the idmapped skeleton, in its own namespace */
@@ -252,7 +253,8 @@ enum wire_type {
 	WIRE_MSG_STATUS,    /* monitor: @status; while RUNNING with the first process's pidfd and,
 			       where    it has a terminal, that one's master */
 	WIRE_MSG_ERROR,	    /* monitor: @error */
-	WIRE_MSG_STDIN_END, /* server: standard input has its end of file; no answer */
+	WIRE_MSG_STDIN_END, /* server: standard input has its end of file: close the FIFO's
+			       writing end; no answer */
 	WIRE_MSG_PROGRAM,   /* asks for the same, with the monitor's own program: whoever wants to
 			       enter executes that, and so understands what the next one brings */
 	WIRE_MSG_ENTER,	    /* asks for the same, with the start message, the first process's pidfd,

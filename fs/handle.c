@@ -56,6 +56,8 @@ void handle_put(struct handle *h)
 	write_release(h);
 	if (h->ref.node->flags & N_LOG)
 		log_closed(&h->ref);
+	if (h->ref.node->flags & N_STDIN)
+		stdin_closed(h);
 	if (h->ref.node->flags & N_SCRATCH)
 		scratch_closed(&h->ref);
 	node_ref_put(&h->ref);
@@ -64,9 +66,13 @@ void handle_put(struct handle *h)
 	free(h);
 }
 
+/* Nobody has closed it. */
 static void handle_drop(struct opened *o)
 {
-	handle_put((struct handle *)o);
+	struct handle *h = (struct handle *)o;
+
+	h->ends = false;
+	handle_put(h);
 }
 
 int handle_new(const struct node_ref *ref, int flags, struct handle **ret, struct ctn_err *err)
@@ -117,15 +123,19 @@ static int check_access(const struct node_ref *ref, int flags, struct ctn_err *e
 }
 
 /* O_TRUNC comes with the open, and its failure is the open's. */
-static int truncate_opened(struct handle *h)
+static int prepare_opened(struct handle *h)
 {
 	const struct stat empty = {0};
 	struct ctn_err err = {0};
 	int r = 0;
 
-	if (!(h->flags & O_TRUNC) || (h->flags & O_ACCMODE) == O_RDONLY)
+	if ((h->flags & O_ACCMODE) == O_RDONLY)
 		return 0;
-	if (h->ref.node->flags & N_SCRATCH)
+	if (h->ref.node->flags & N_STDIN)
+		r = stdin_opened(h, &err);
+	else if (!(h->flags & O_TRUNC))
+		return 0;
+	else if (h->ref.node->flags & N_SCRATCH)
 		r = scratch_set(&h->ref, &empty, FUSE_SET_ATTR_SIZE, &err);
 	else
 		r = write_truncate(&h->ref, h, &err);
@@ -149,7 +159,7 @@ static int open_node(struct fs *fs, fuse_ino_t ino, int flags, struct handle **r
 		node_ref_put(&ref);
 		return r;
 	}
-	r = truncate_opened(h);
+	r = prepare_opened(h);
 	if (r < 0) {
 		handle_put(h);
 		return r;
@@ -171,7 +181,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fi->direct_io = 1;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT) /* the opener got a signal: no RELEASE comes */
-		handle_put(h);
+		handle_drop(&h->open);
 }
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

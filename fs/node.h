@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "../core/container.h"
+#include "../core/container_stdin.h"
 #include "../core/engine.h"
 #include "../core/err.h"
 #include "../core/life.h"
@@ -51,6 +52,7 @@ enum node_flags {
 	N_SCRATCH = 1 << 14, /* stands for the scratch files (@extra: which) of all directories */
 	N_JSON = 1 << 15,    /* a list of which an entry can be a JSON document of many lines */
 	N_LINKS = 1 << 16,   /* stands for the links that users make here (@extra: which) */
+	N_STDIN = 1 << 17,   /* writes go to the program's standard input (stdin.c) */
 	N_MANY = N_OWN | N_LINKS | N_SCRATCH,
 };
 
@@ -163,6 +165,8 @@ struct opened {
  * @result: the snapshot is a write's own result, which is not rendered again.
  * @log_next, @log_pos: log.c's; the offset at which a sequential reader goes on, and what position
  * in the log that is.
+ * @run, @ends: stdin.c's; the run of the container that it writes to, never changed, and whether it
+ * is the whole input.
  * @writer: the write engine's part (write.c), made at the first write or truncation.
  */
 struct handle {
@@ -170,7 +174,9 @@ struct handle {
 	struct node_ref ref;
 	unsigned refs;
 	int flags;
+	uint64_t run;
 	pthread_mutex_t lock;
+	bool ends;
 	char *snapshot;
 	size_t snapshot_len;
 	uint64_t base;
@@ -238,6 +244,16 @@ void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off);
 void watch_changed(void *arg, uint32_t serial);
 /** watch_forget() - a handle is being released: drop its poll handle. */
 void watch_forget(struct handle *h);
+
+/* --- stdin.c --- */
+
+/** stdin_opened(), stdin_closed() - a descriptor for writing. -ESRCH with a sentence. stdin_write()
+ * - answer a write, at once or when the program has taken it; @flags: of the descriptor now.
+ * stdin_truncate() - the end of file: when @h is released, or at once. */
+int stdin_opened(struct handle *h, struct ctn_err *err);
+void stdin_closed(struct handle *h);
+void stdin_write(fuse_req_t req, struct handle *h, const char *text, size_t size, int flags);
+int stdin_truncate(const struct node_ref *ref, struct handle *h, struct ctn_err *err);
 
 /* --- log.c --- */
 

@@ -10,6 +10,8 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct parked list = {.prev = &list, .next = &list};
 
+static _Atomic bool aborted; /* the server ends: nobody may begin to wait */
+
 static void list_add(struct parked *p)
 {
 	pthread_mutex_lock(&list_lock);
@@ -42,6 +44,16 @@ static bool take_back(struct parked *p)
 	return ours;
 }
 
+static void abandon(struct parked *p, fuse_req_t req, int code)
+{
+	size_t taken = p->abandon(p);
+
+	if (taken)
+		fuse_reply_write(req, taken);
+	else
+		fuse_reply_err(req, code);
+}
+
 /* A signal to the caller. libfuse holds the request's lock here, and keeps the request itself until
  * we return: so an answer is allowed, park_end() is not. */
 static void on_interrupt(fuse_req_t req, void *data)
@@ -52,8 +64,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 		return; /* park_wait() sees the mark, or the answer is on its way */
 	list_drop(p);
 	pthread_mutex_destroy(&p->lock);
-	p->abandon(p);
-	fuse_reply_err(req, EINTR);
+	abandon(p, req, EINTR);
 }
 
 static void on_done(struct life_waiter *w, int result, const struct ctn_err *err)
@@ -100,6 +111,8 @@ int park_wait(struct parked *p, struct ctn_err *err)
 			*err = p->err;
 	} else if (p->interrupted && life_cancel(&p->waiter)) {
 		r = ctn_fail(err, EINTR, "interrupted by a signal; what was asked for goes on");
+	} else if (aborted && life_cancel(&p->waiter)) {
+		r = ctn_fail(err, ECONNABORTED, "the server ends");
 	} else {
 		p->state = PARK_WAITING;
 	}
@@ -133,11 +146,11 @@ void park_abort_all(void)
 {
 	struct parked *p;
 
+	aborted = true;
 	while ((p = take_any())) {
 		fuse_req_t req = p->req;
 
 		park_end(p);
-		p->abandon(p);
-		fuse_reply_err(req, ECONNABORTED);
+		abandon(p, req, ECONNABORTED);
 	}
 }

@@ -17,14 +17,15 @@ enum park_state {
  * @waiter: for the verbs of life.h.
  * @resume: what it waited for has come: 0 or -errno with its sentence in @err. Called on any
  * thread, which then owns it.
- * @abandon: somebody else is about to answer; free it.
+ * @abandon: somebody else is about to answer; free it. Return: 0, or how many bytes of a write have
+ * been taken: that is the answer then.
  * The rest is private.
  */
 struct parked {
 	struct life_waiter waiter;
 	fuse_req_t req;
 	void (*resume)(struct parked *p, int result, const struct ctn_err *err);
-	void (*abandon)(struct parked *p);
+	size_t (*abandon)(struct parked *p);
 	struct parked *prev, *next; /* under the list's lock */
 	pthread_mutex_t lock;	    /* all below */
 	enum park_state state;
@@ -41,7 +42,8 @@ void park_begin(struct parked *p, fuse_req_t req);
  * park_wait() - give the thread back, after a verb returned LIFE_PENDING.
  *
  * Return: LIFE_PENDING: @p belongs to others and may be gone; LIFE_DONE or -errno (with @err): what
- * it waited for has come already; -EINTR: the caller has got a signal. But for LIFE_PENDING it is
+ * it waited for has come already; -EINTR: the caller has got a signal; -ECONNABORTED: the server
+ * ends. But for LIFE_PENDING it is
  * still the thread's.
  */
 int park_wait(struct parked *p, struct ctn_err *err);

@@ -110,6 +110,7 @@ static const struct node nodes[] = {
 	DIR_ROW("procs",        0,                                                            "its processes, by their own pids"),
 	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
 	PROGRAM("exec",         "ctnfs-exec",                                                 "a program: db/exec PROGRAM ARG... runs one inside, with the caller's streams, terminal and exit status"),
+	ROW(    "stdin", S_IFREG | 0200, N_FRESH | N_STDIN | N_STATE, "live", NULL, NULL, NULL,  "the program's standard input: > is the whole of it, >> leaves it open, : > closes it"),
 	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
 	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	RW(     "*",            N_SCRATCH,            NULL,      show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),

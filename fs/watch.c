@@ -25,9 +25,10 @@ static void wait_free(struct wait_op *op)
 	free(op);
 }
 
-static void wait_abandon(struct parked *p)
+static size_t wait_abandon(struct parked *p)
 {
 	wait_free((struct wait_op *)p);
+	return 0;
 }
 
 static void refuse(fuse_req_t req, const struct handle *h, const struct ctn_err *err)
@@ -225,6 +226,12 @@ static bool readable(const struct handle *h)
 	return ready;
 }
 
+/* Whether a write would. @tell: the poller waits, if not. */
+static bool writable(const struct handle *h, bool tell)
+{
+	return !(h->ref.node->flags & N_STDIN) || container_stdin_room(h->ref.c, h->run, tell);
+}
+
 void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
@@ -244,7 +251,7 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
 	}
 	if (access != O_WRONLY && readable(h))
 		events |= POLLIN | POLLRDNORM;
-	if (access != O_RDONLY)
+	if (access != O_RDONLY && writable(h, ph))
 		events |= POLLOUT | POLLWRNORM;
 	fuse_reply_poll(req, events);
 }

@@ -135,10 +135,12 @@ static void write_row(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t si
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 	      struct fuse_file_info *fi)
 {
-	const struct handle *h = (struct handle *)(uintptr_t)fi->fh;
+	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
 
 	if (h->ref.node->flags & N_SCRATCH)
 		write_scratch(req, h, buf, size, off, fi->flags & O_APPEND);
+	else if (h->ref.node->flags & N_STDIN)
+		stdin_write(req, h, buf, size, fi->flags);
 	else
 		write_row(req, ino, buf, size, off, fi);
 }
@@ -165,6 +167,8 @@ int write_truncate(const struct node_ref *ref, struct handle *h, struct ctn_err 
 
 	if (node->flags & N_LOG)
 		return log_truncate(ref, h, err);
+	if (node->flags & N_STDIN)
+		return stdin_truncate(ref, h, err);
 	if (!node->store && !(node->flags & N_MULTI))
 		return ctn_fail(err, EPERM, "%s can only be read", node->path);
 	if (node->flags & N_MULTI)

@@ -301,7 +301,7 @@ static void op_resume(struct parked *p, int result, const struct ctn_err *err)
 }
 
 /* The caller got a signal, and its answer: the verb goes on, the pieces after it do not. */
-static void op_abandon(struct parked *p)
+static size_t op_abandon(struct parked *p)
 {
 	struct write_op *op = (struct write_op *)p;
 
@@ -314,6 +314,7 @@ static void op_abandon(struct parked *p)
 	else
 		op->ended(op->arg, false);
 	op_free(op);
+	return 0;
 }
 
 void write_run(struct write_op *op, fuse_req_t req)

@@ -47,14 +47,14 @@ int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 		int flags;
 		int *to;
 	} ends[] = {
-		{"in", O_RDONLY | O_NONBLOCK, &ret->child_in},
-		{"in", O_WRONLY | O_NONBLOCK, &ret->in},
+		{WIRE_STDIN_NAME, O_RDONLY | O_NONBLOCK, &ret->child_in},
+		{WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK, &ret->in},
 		{"out", O_RDWR | O_NONBLOCK, &ret->out},
 		{"out", O_RDWR, &ret->child_out},
 		{"err", O_RDWR | O_NONBLOCK, &ret->err},
 		{"err", O_RDWR, &ret->child_err},
 	};
-	static const char *const names[] = {"in", "out", "err"};
+	static const char *const names[] = {WIRE_STDIN_NAME, "out", "err"};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < CTN_COUNT(names); i++)
@@ -72,8 +72,8 @@ int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 
 	if (r == 0)
 		r = fifo_open(p, "err", O_RDWR | O_NONBLOCK, &ret->err, err);
-	(void)fifo_open(p, "in", O_WRONLY | O_NONBLOCK, &ret->in,
-			NULL); /* it may have closed its end */
+	/* The program may have closed its end, or it has had the end of file. */
+	(void)fifo_open(p, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK, &ret->in, NULL);
 	return r;
 }
 

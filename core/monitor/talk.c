@@ -80,6 +80,19 @@ static void on_log_max(struct monitor *m, int peer, const struct wire_msg *msg)
 	log_trim(&m->log);
 }
 
+/* The name goes, too, so that whoever comes next knows. A terminal's end of file is typed by the
+ * server. */
+static void on_stdin_end(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	(void)peer;
+	(void)msg;
+	if (m->first.io.terminal >= 0)
+		return;
+	(void)unlinkat(m->plan.run_fd, WIRE_STDIN_NAME, 0);
+	ctn_close_fd(&m->first.io.in);
+	m->first.io.in = -1;
+}
+
 static void on_program(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	struct wire_msg answer = new_message(WIRE_MSG_PROGRAM);
@@ -119,9 +132,8 @@ static const struct {
 	enum wire_type type;
 	void (*act)(struct monitor *m, int peer, const struct wire_msg *msg);
 } questions[] = {
-	{WIRE_MSG_HELLO, on_hello},
-	{WIRE_MSG_LOG_MAX, on_log_max},
-	{WIRE_MSG_PROGRAM, on_program},
+	{WIRE_MSG_HELLO, on_hello},	    {WIRE_MSG_LOG_MAX, on_log_max},
+	{WIRE_MSG_STDIN_END, on_stdin_end}, {WIRE_MSG_PROGRAM, on_program},
 	{WIRE_MSG_ENTER, on_enter},
 };
 
