@@ -91,6 +91,11 @@ int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_l
 int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
 			   struct cgroup_leaf **ret, struct ctn_err *err);
 
+/** cgroup_leaf_child_renew() - make the directory of @child once more, where it was removed; @child
+ * means the new one then, for all who hold it. As cgroup_leaf_child_open(). */
+int cgroup_leaf_child_renew(const struct cgroup_leaf *parent, const char *name,
+			    const struct cgroup_leaf *child, struct ctn_err *err);
+
 /** cgroup_leaf_child_attach_fds() - as cgroup_leaf_attach_fds(), for a process that is to be in
  * @child and, in the other hierarchies, in @parent. */
 int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct cgroup_leaf *child,
@@ -173,6 +178,10 @@ int cgroup_leaf_set_devices(const struct cgroup_leaf *leaf, const struct cgroup_
  * 0 or -errno). */
 int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err);
 int cgroup_leaf_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err);
+
+/** cgroup_leaf_self_frozen() - whether that was asked of it, and not only of a group above it: 1, 0
+ * or -errno. */
+int cgroup_leaf_self_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err);
 
 /** cgroup_leaf_oom_kills() - how many processes the OOM killer has ended in it since it was made.
  */

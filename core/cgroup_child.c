@@ -83,6 +83,19 @@ int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
 	return 0;
 }
 
+/* The number of the descriptor stays, and always means one of the two. */
+int cgroup_leaf_child_renew(const struct cgroup_leaf *parent, const char *name,
+			    const struct cgroup_leaf *child, struct ctn_err *err)
+{
+	struct cgroup_leaf *fresh = NULL;
+	int r = cgroup_leaf_child_open(parent, name, &fresh, err);
+
+	if (r == 0 && dup3(fresh->dirs[0].fd, child->dirs[0].fd, O_CLOEXEC) < 0)
+		r = ctn_fail_errno(err, "keep the control group %s", fresh->dirs[0].path);
+	cgroup_leaf_free(fresh);
+	return r;
+}
+
 int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct cgroup_leaf *child,
 				 int ret_fds[CG_CONTROLLERS], struct ctn_err *err)
 {
@@ -90,6 +103,16 @@ int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct 
 
 	both.dirs[child_hierarchy(parent)] = child->dirs[0];
 	return cgroup_leaf_attach_fds(&both, ret_fds, err);
+}
+
+int cgroup_leaf_self_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err)
+{
+	ctn_autofree char *text = NULL;
+	int r = cgroup_file_read(leaf, CG_FREEZER,
+				 leaf->version == 2 ? "cgroup.freeze" : "freezer.self_freezing",
+				 &text, err);
+
+	return r < 0 ? r : text[0] == '1';
 }
 
 int cgroup_leaf_child_remove(const struct cgroup_leaf *parent, const char *name, unsigned ms,

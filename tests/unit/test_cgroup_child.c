@@ -77,6 +77,12 @@ static void listing(const struct cgroup_leaf *l)
 	CHECK(cgroup_leaf_child_remove(l, "child", 2000, NULL) == 0);
 	CHECK(cgroup_leaf_child_remove(l, "child", 0, NULL) == 0); /* not there */
 	CHECK(access(child->dirs[0].path, F_OK) < 0);
+	CHECK(cgroup_leaf_child_renew(l, "child", child, NULL) == 0); /* who has it, has it again */
+	b = spawn_child(l, child);
+	CHECK(has(child, b));
+	CHECK(cgroup_leaf_kill(child, 2000, NULL) == 0);
+	reap(b);
+	CHECK(cgroup_leaf_child_remove(l, "child", 2000, NULL) == 0);
 	cgroup_leaf_free(child);
 	CHECK(cgroup_leaf_kill(l, 2000, NULL) == 0);
 	reap(a);
@@ -105,8 +111,10 @@ static void freezing(const struct cgroup_leaf *l)
 	CHECK(cgroup_leaf_freeze(l, true, NULL) == 0 && frozen_soon(l, true));
 	CHECK(cgroup_leaf_freeze(l, false, NULL) == 0 && frozen_soon(l, false));
 	CHECK(frozen_soon(child, true)); /* it was paused on its own, and stays so */
+	CHECK(cgroup_leaf_self_frozen(child, NULL) == 1);
 	CHECK(cgroup_leaf_freeze(child, false, NULL) == 0 && frozen_soon(child, false));
 	CHECK(cgroup_leaf_freeze(l, true, NULL) == 0 && frozen_soon(child, true));
+	CHECK(cgroup_leaf_self_frozen(l, NULL) == 1 && cgroup_leaf_self_frozen(child, NULL) == 0);
 	CHECK(cgroup_leaf_freeze(child, true, NULL) == 0);
 	CHECK(cgroup_leaf_kill(l, 2000, &check_err) == 0);
 	reap(a);
