@@ -6,8 +6,8 @@
 #include "container_private.h"
 
 /* What a waiter waits for: that it runs; that a stop or kill has done its work; that it has exited
- * for good; that it was made with all that belongs to it. */
-enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED, GOAL_MADE };
+ * for good; that it was made with all that belongs to it; that nothing is left of it. */
+enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED, GOAL_MADE, GOAL_REMOVED };
 
 /** waiter_queue() - under c->lock. @w may be NULL. Return: LIFE_PENDING. */
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal);
