@@ -212,14 +212,56 @@ int launch(struct container *c, struct spec *spec, struct ctn_err *err)
 	return r;
 }
 
+static void say_adopt(struct packer *p, const struct wire_status *status, uint64_t namespaces,
+		      uint32_t flags)
+{
+	struct wire_start *m = (struct wire_start *)p->data;
+
+	/* They are there, and no descriptors of them are needed. */
+	m->ns_new = namespaces;
+	m->ns_join = 0;
+	m->flags |= WIRE_ADOPT | flags;
+	m->adopt_pid = status->init_pid;
+	m->adopt_start = status->init_start;
+	m->adopt_started = status->started;
+}
+
+/* With all that is to be known for a program that enters. @fds: gets the cgroups'. */
+static int pack_whole(const struct container *c, const struct spec *spec,
+		      const struct wire_status *status, int *fds, int *n, bool *into,
+		      struct packer *p)
+{
+	struct launch_joins joins;
+	int r = c->parent ? -EOPNOTSUPP : launch_joins_living(c->engine, c->init, &joins, NULL);
+
+	if (r == 0)
+		r = *n = attach_open(c, fds, into, NULL);
+	if (r >= 0)
+		r = launch_pack(c, spec, (uint32_t)*n, *into, &joins, p, NULL);
+	if (r == 0)
+		say_adopt(p, status, joins.flags, c->tty >= 0 ? WIRE_TTY_GIVEN : 0u);
+	return r;
+}
+
 int launch_adopt(struct container *c, const struct spec *spec, const struct wire_status *status,
 		 struct ctn_err *err)
 {
+	int more[CG_CONTROLLERS + 1] = {-1}, n = 0;
 	struct packer p = {0};
-	int r = launch_pack_adopt(c, spec, status, &p, err);
+	bool into = false;
+	int r = pack_whole(c, spec, status, more, &n, &into, &p);
 
+	if (r < 0) { /* it can be watched all the same */
+		attach_close(more, n, into);
+		free(p.data);
+		n = 0;
+		p = (struct packer){0};
+		r = launch_pack_adopt(c, spec, status, &p, err);
+	}
+	more[n] = c->tty;
 	if (r == 0)
-		r = launch_message(c, &p, &c->tty, c->tty >= 0, err);
+		r = launch_message(c, &p, more, (size_t)n + (c->tty >= 0), err);
+	attach_close(more, n, into);
 	free(p.data);
 	return r;
 }

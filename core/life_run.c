@@ -299,6 +299,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	if (rest && container_cgroup_kill(c, LEFTOVER_MS, &err) < 0)
 		container_note_error(c->engine, c, "ctl", &err);
 	container_cgroup_rest(c);
+	sessions_rest(c); /* whose last processes may have ended with it only */
 	count_oom(c, &e);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);

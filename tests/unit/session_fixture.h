@@ -123,4 +123,35 @@ static inline unsigned count_children(const struct container *c)
 	return n;
 }
 
+/* Whether the process is gone, soon. */
+static inline bool gone(pid_t pid)
+{
+	for (int i = 0; i < PATIENCE_SECS * 50; i++) {
+		if (kill(pid, 0) < 0 && errno == ESRCH)
+			return true;
+		sleep_ms(20);
+	}
+	return false;
+}
+
+/* To its standard input. */
+static inline void send_line(const struct container *c, const char *line)
+{
+	ctn_autoclose int fd = openat(c->run_dirfd, "in", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line));
+}
+
+/* State directories that a thread is about to remove. */
+static inline unsigned count_trash(void)
+{
+	ctn_autoclosedir DIR *dir = opendir(options.state);
+	const struct dirent *d;
+	unsigned n = 0;
+
+	while (dir && (d = readdir(dir)))
+		n += strncmp(d->d_name, "trash-", 6) == 0;
+	return n;
+}
+
 #endif
