@@ -212,6 +212,7 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 	if (r == 0) {
 		registry_drop(c);
 		sessions_discard(c);
+		engine_tell(c);
 	}
 	container_put(c);
 	return r;
