@@ -182,14 +182,16 @@ static int print_difference(const struct spec_field *f, const struct spec *runni
 
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 {
-	struct spec *running = NULL, *spec = NULL;
+	struct spec *running = NULL, *spec = NULL, *next = NULL;
 	struct container_view v;
 	int r = 0;
 
 	container_view_get(c, &v);
-	if (v.running) {
+	if (v.running && c->parent) /* all but its own is its container's, and not kept */
+		r = session_spec(c, &next, err);
+	if (r == 0 && v.running) {
 		running = container_spec_named(c->engine, v.running);
-		spec = container_spec_named(c->engine, v.spec);
+		spec = container_spec_named(c->engine, next ?: v.spec);
 		if (!running || !spec)
 			r = ctn_fail(err, ENOMEM, "pending: no memory");
 	}
@@ -199,6 +201,7 @@ int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 	}
 	spec_put(running);
 	spec_put(spec);
+	spec_put(next);
 	container_view_put(&v);
 	return r;
 }
