@@ -15,6 +15,7 @@
 #include "container_private.h"
 #include "io.h"
 #include "rootfs.h"
+#include "strlist.h"
 #include "wire_io.h"
 
 enum { HELLO_MS = 5000, GONE_MS = 2000 };
@@ -108,7 +109,9 @@ static int adopt_monitored(struct container *c, struct ctn_err *err)
 	c->state = CTN_STARTING;
 	if (pidfd >= 0 && life_take_status(c, &status, pidfd, err) == 0) {
 		adopt_running_spec(c);
-		frozen = cgroup_leaf_frozen(c->cgroup, NULL);
+		/* A session may be paused, or stand still with its container only. */
+		frozen = c->parent ? cgroup_leaf_self_frozen(c->cgroup, NULL)
+				   : cgroup_leaf_frozen(c->cgroup, NULL);
 		c->state = frozen > 0 ? CTN_PAUSED : CTN_RUNNING;
 	} else { /* it is still being started */
 		adopt_running_spec(c);
@@ -195,6 +198,15 @@ static void account(struct container *c)
 			 status.phase == WIRE_RUNNING || status.code == WIRE_CODE_UNKNOWN);
 }
 
+/* Whether its last monitor was killed before the program ran. */
+static bool was_starting(const struct container *c)
+{
+	struct wire_status status;
+
+	return state_load_status(c->run_dirfd, &status, NULL) == 0 && same_boot(&status) &&
+	       status.phase == WIRE_STARTING;
+}
+
 static bool monitor_lives(const struct container *c)
 {
 	ctn_autoclose int lock = openat(c->run_dirfd, WIRE_LOCK_NAME,
@@ -220,8 +232,9 @@ static void adopt_run(struct container *c)
 	account(c);
 	if (c->state != CTN_RUNNING) {
 		/* Nothing of it may go on unseen: a stage whose monitor died early, what an unknown
-		 * end left behind. */
-		(void)cgroup_leaf_kill(c->cgroup, GONE_MS, NULL);
+		 * end left behind. What a session's program has left is the container's. */
+		if (!c->parent || was_starting(c))
+			(void)container_cgroup_kill(c, GONE_MS, NULL);
 		c->state = c->has_exit ? CTN_EXITED : CTN_CREATED;
 	}
 	c->started = c->started ?: c->exit.started;
@@ -235,8 +248,8 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 	int r = container_open_dirs(c, err);
 
 	if (r == 0)
-		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
-	if (r == 0) /* after a reboot its cgroup is new */
+		r = container_cgroup_open(c, err);
+	if (r == 0 && !c->parent) /* after a reboot its cgroup is new */
 		r = container_apply_limits(c, c->spec, false, err);
 	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
 			    business */
@@ -246,34 +259,88 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 	return r;
 }
 
-/* One directory of the state. What cannot be understood is left where it is, and said. */
-static int adopt_one(struct engine *e, const char *id, struct ctn_err *err)
+static void adopt_record(struct container *c, const char *id, const struct state_record *rec)
 {
-	ctn_autoclose int fd = openat(e->state_fd, id,
-				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct state_record rec = {0};
-	struct container *c = NULL;
-	int r;
-
-	if (fd < 0)
-		return ctn_fail_errno(err, "open the state directory %s", id);
-	r = state_load(fd, &rec, err);
-	if (r == 0)
-		r = registry_add(e, rec.spec, rec.uid_base, &c, err);
-	spec_put(rec.spec);
-	if (r < 0)
-		return r;
 	memcpy(c->id, id, CTN_ID_LEN);
-	c->created = c->changed = rec.created;
+	c->created = c->changed = rec->created;
 	c->moved = ctn_now();
-	r = adopt_open(c, err);
+}
+
+static int adopt_added(struct container *c, struct ctn_err *err)
+{
+	int r = adopt_open(c, err);
+
 	if (r < 0) {
 		registry_drop(c);
 	} else {
 		registry_publish(c); /* before the run: events find it by its serial */
 		adopt_run(c);
+		if (c->parent && c->state != CTN_RUNNING && !c->monitor)
+			container_cgroup_rest(c);
 	}
 	container_put(c);
+	return r;
+}
+
+/* A session of what is not there: that was removed. Unless it could only not be understood. */
+static int adopt_lost(struct engine *e, const char *id, const char *parent, struct ctn_err *err)
+{
+	if (faccessat(e->state_fd, parent, F_OK, 0) == 0)
+		return ctn_fail(err, ENOENT, "its container %.12s… could not be read", parent);
+	(void)io_remove_tree_at(e->run_fd, id, NULL);
+	return io_remove_tree_at(e->state_fd, id, err);
+}
+
+static int adopt_session(struct engine *e, const char *id, const struct state_record *rec,
+			 struct ctn_err *err)
+{
+	struct container *parent = container_find_id(e, rec->parent), *c = NULL;
+	int r;
+
+	if (!parent)
+		return adopt_lost(e, id, rec->parent, err);
+	r = registry_add_session(parent, rec->spec, &c, err);
+	container_put(parent);
+	if (r < 0)
+		return r;
+	adopt_record(c, id, rec);
+	return adopt_added(c, err);
+}
+
+static int adopt_container(struct engine *e, const char *id, const struct state_record *rec,
+			   struct ctn_err *err)
+{
+	struct container *c = NULL;
+	int r = registry_add(e, rec->spec, rec->uid_base, &c, err);
+
+	if (r < 0)
+		return r;
+	adopt_record(c, id, rec);
+	return adopt_added(c, err);
+}
+
+/* One directory of the state. What cannot be understood is left where it is, and said. @sessions:
+ * gets the id of one, for later. */
+static int adopt_one(struct engine *e, const char *id, struct strlist *sessions,
+		     struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(e->state_fd, id,
+				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct state_record rec = {0};
+	int r;
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open the state directory %s", id);
+	r = state_load(fd, &rec, err);
+	if (r < 0)
+		return r;
+	if (!rec.parent[0])
+		r = adopt_container(e, id, &rec, err);
+	else if (!sessions)
+		r = adopt_session(e, id, &rec, err);
+	else if (strlist_add(sessions, id, strlen(id)) < 0)
+		r = ctn_fail(err, ENOMEM, "no memory for a session");
+	spec_put(rec.spec);
 	return r;
 }
 
@@ -330,6 +397,7 @@ static void note_shared_ids(struct container *c)
 int adopt_all(struct engine *e, struct ctn_err *err)
 {
 	ctn_autoclosedir DIR *dir = NULL;
+	struct strlist sessions = {0};
 	const struct dirent *d;
 	int fd = openat(e->state_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -340,9 +408,16 @@ int adopt_all(struct engine *e, struct ctn_err *err)
 
 		if (is_debris(d->d_name))
 			(void)io_remove_tree_at(e->state_fd, d->d_name, NULL);
-		else if (is_id(d->d_name) && adopt_one(e, d->d_name, &why) < 0)
+		else if (is_id(d->d_name) && adopt_one(e, d->d_name, &sessions, &why) < 0)
 			container_note_error(e, NULL, d->d_name, &why);
 	}
+	for (size_t i = 0; i < sessions.len; i++) { /* now their containers are there */
+		struct ctn_err why = {0};
+
+		if (adopt_one(e, sessions.items[i], NULL, &why) < 0)
+			container_note_error(e, NULL, sessions.items[i], &why);
+	}
+	strlist_free(&sessions);
 	for (size_t i = 0; i < e->n; i++)
 		note_shared_ids(e->by_serial[i]);
 	sweep_runs(e);

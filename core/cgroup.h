@@ -71,6 +71,40 @@ bool cgroup_root_has(const struct cgroup_root *root, enum cgroup_controller c);
 int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_leaf **ret,
 		     struct ctn_err *err);
 
+/**
+ * cgroup_leaf_child_open() - make (or open) a group below @parent's, for some of its processes.
+ * @name: not one of the kernel's own files there ("tasks", "freezer.state").
+ * @ret:  a leaf of its own, with a directory in one hierarchy only, so that others are not filled
+ *        with groups: v1's with the freezer, or the first. Listing, killing and freezing work as
+ *        for any other; knobs of the controllers that it lacks are -EOPNOTSUPP. A process that is
+ *        to be in it is in @parent in all other hierarchies: cgroup_leaf_child_attach_fds(). v2:
+ *        cgroup_leaf_dirfd(), as usual.
+ *
+ * What holds for the parent holds for it, and what is done to the parent is done to it: frozen with
+ * it, killed with it, listed and counted in it, removed with it. A cpuset below is a copy of the
+ * parent's, which follows when the parent's is changed. But v1 refuses new devices for a parent
+ * that has children in that hierarchy (-EBUSY), so make it when a process is to be in it, and
+ * remove it afterwards.
+ *
+ * Return: 0; -EINVAL (name); -ENOENT (the parent is gone); -errno. Thread: any.
+ */
+int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
+			   struct cgroup_leaf **ret, struct ctn_err *err);
+
+/** cgroup_leaf_child_renew() - make the directory of @child once more, where it was removed; @child
+ * means the new one then, for all who hold it. As cgroup_leaf_child_open(). */
+int cgroup_leaf_child_renew(const struct cgroup_leaf *parent, const char *name,
+			    const struct cgroup_leaf *child, struct ctn_err *err);
+
+/** cgroup_leaf_child_attach_fds() - as cgroup_leaf_attach_fds(), for a process that is to be in
+ * @child and, in the other hierarchies, in @parent. */
+int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct cgroup_leaf *child,
+				 int ret_fds[CG_CONTROLLERS], struct ctn_err *err);
+
+/** cgroup_leaf_child_remove() - rmdir it, groups below it first; as cgroup_leaf_remove(). */
+int cgroup_leaf_child_remove(const struct cgroup_leaf *parent, const char *name, unsigned ms,
+			     struct ctn_err *err);
+
 /** cgroup_leaf_free() - close the descriptors; the directories stay. NULL is fine. */
 void cgroup_leaf_free(struct cgroup_leaf *leaf);
 
@@ -105,7 +139,7 @@ int cgroup_leaf_procs(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n
 
 /** cgroup_leaf_kill() - SIGKILL every process in it and in groups below it, again until none is
  * left or @ms milliseconds have passed (-ETIMEDOUT, with a count). Each process is addressed
- * through a pidfd that was verified to be in the group. The group is left thawed; what was frozen
+ * through a pidfd that was verified to be in the group. The groups are left thawed; what was frozen
  * dies without running again. */
 int cgroup_leaf_kill(const struct cgroup_leaf *leaf, unsigned ms, struct ctn_err *err);
 
@@ -144,6 +178,10 @@ int cgroup_leaf_set_devices(const struct cgroup_leaf *leaf, const struct cgroup_
  * 0 or -errno). */
 int cgroup_leaf_freeze(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err);
 int cgroup_leaf_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err);
+
+/** cgroup_leaf_self_frozen() - whether that was asked of it, and not only of a group above it: 1, 0
+ * or -errno. */
+int cgroup_leaf_self_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err);
 
 /** cgroup_leaf_oom_kills() - how many processes the OOM killer has ended in it since it was made.
  */

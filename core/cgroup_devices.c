@@ -95,14 +95,22 @@ static int v1_rule(int dirfd, const struct cgroup_device *d, struct ctn_err *err
 	return r < 0 ? r : v1_allow(dirfd, 'c', d, err);
 }
 
+enum { GONE_MS = 500 }; /* for how long a group that was removed can still count as one below */
+
 int cgroup_devices_v1(int dirfd, const struct cgroup_device *list, size_t n, struct ctn_err *err)
 {
-	int r = io_write_at(dirfd, "devices.deny", "a", err);
+	uint64_t deadline = cgroup_now() + GONE_MS;
+	int r;
 
+	while ((r = io_write_at(dirfd, "devices.deny", "a", err)) == -EINVAL &&
+	       cgroup_now() < deadline)
+		cgroup_sleep(5);
 	if (r == -EINVAL)
 		return ctn_fail(err, EBUSY,
 				"devices: there are control groups below the container's, and as "
 				"long as they are there the kernel does not change its list");
+	if (r == 0)
+		(void)cgroup_forgive(err); /* of the tries before */
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = v1_rule(dirfd, &list[i], err);
 	return r;

@@ -128,3 +128,31 @@ uint64_t cgroup_now(void)
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
+
+int cgroup_below(int fd, int (*act)(int sub, const char *name, void *arg, struct ctn_err *err),
+		 void *arg, struct ctn_err *err)
+{
+	ctn_autoclose int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ctn_autoclosedir DIR *dir = NULL;
+	const struct dirent *e;
+	int r = 0;
+
+	dir = own < 0 ? NULL : fdopendir(own);
+	if (!dir)
+		return ctn_fail_errno(err, "read a control group's directory");
+	own = -1; /* dir owns it now */
+	while (r == 0 && (e = readdir(dir))) {
+		ctn_autoclose int sub = -1;
+
+		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
+			continue;
+		sub = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0 && errno == ENOENT)
+			continue;
+		if (sub < 0)
+			return ctn_fail_errno(err, "open control group %s", e->d_name);
+		r = act(sub, e->d_name, arg, err);
+	}
+	return r;
+}

@@ -9,7 +9,7 @@
 #include "cgroup_private.h"
 #include "cleanup.h"
 
-static int name_check(const char *name, struct ctn_err *err)
+int cgroup_name_check(const char *name, struct ctn_err *err)
 {
 	if (!name[0] || strlen(name) > 255 || strchr(name, '/') || strcmp(name, ".") == 0 ||
 	    strcmp(name, "..") == 0 || strcmp(name, CGROUP_SERVER_LEAF) == 0)
@@ -101,7 +101,7 @@ int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_l
 {
 	struct cgroup_leaf *leaf;
 	unsigned made = 0;
-	int r = name_check(name, err);
+	int r = cgroup_name_check(name, err);
 
 	if (r < 0)
 		return r;
@@ -186,30 +186,42 @@ static int remove_tree(int parent, const char *name, int depth, struct ctn_err *
 	return 0;
 }
 
-static int remove_in(const struct cgroup_hierarchy *h, const char *name, uint64_t deadline,
+int cgroup_remove_at(int parent, const char *path, const char *name, uint64_t deadline,
 		     struct ctn_err *err)
 {
-	ctn_autoclose int server = openat(h->mountfd, h->rel, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
-	if (server < 0)
-		return errno == ENOENT ? 0 : ctn_fail_errno(err, "open %s/%s", h->mount, h->rel);
 	for (;;) {
-		r = remove_tree(server, name, 0, err);
+		r = remove_tree(parent, name, 0, err);
 		if (r != -EBUSY || cgroup_now() >= deadline)
 			break;
 		cgroup_sleep(5);
 	}
 	if (r == -EBUSY)
-		return ctn_fail(err, EBUSY, "%s/%s/%s still has processes; kill them first",
-				h->mount, h->rel, name);
+		return ctn_fail(err, EBUSY, "%s/%s still has processes; kill them first", path,
+				name);
 	return r < 0 ? r : cgroup_forgive(err);
+}
+
+static int remove_in(const struct cgroup_hierarchy *h, const char *name, uint64_t deadline,
+		     struct ctn_err *err)
+{
+	ctn_autoclose int server = openat(h->mountfd, h->rel, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ctn_autofree char *path = NULL;
+
+	if (server < 0)
+		return errno == ENOENT ? 0 : ctn_fail_errno(err, "open %s/%s", h->mount, h->rel);
+	if (asprintf(&path, "%s/%s", h->mount, h->rel) < 0) {
+		path = NULL;
+		return ctn_fail(err, ENOMEM, "no memory for a control group's path");
+	}
+	return cgroup_remove_at(server, path, name, deadline, err);
 }
 
 int cgroup_leaf_remove(struct cgroup_root *root, const char *name, unsigned ms, struct ctn_err *err)
 {
 	uint64_t deadline = cgroup_now() + ms;
-	int first = name_check(name, err);
+	int first = cgroup_name_check(name, err);
 
 	if (first < 0)
 		return first;

@@ -102,6 +102,8 @@ struct cgroup_io_stat {
  * @server_ready: once, at opening: find out what the directory @fd offers.
  * @server_leave: undo, as far as possible, what @server_make did beside making directories.
  * @leaf_init: give the directory @fd below @parentfd what every container starts with.
+ * @child_init: the same for a directory below a leaf's, which has all else from there; NULL: there
+ * is nothing to give.
  * @memory_limit_set, @swap_set: -EBUSY with the use in the sentence when it cannot be met.
  * @cpu_max_set: @quota may be CTN_MAX.
  * @procs_add: move one process in; after a failure it is where it was.
@@ -113,6 +115,7 @@ struct cgroup_ops {
 	void (*server_leave)(struct cgroup_root *root);
 	int (*leaf_init)(const struct cgroup_root *root, unsigned controllers, int parentfd, int fd,
 			 bool fresh, struct ctn_err *err);
+	int (*child_init)(unsigned controllers, int parentfd, int fd, struct ctn_err *err);
 	int (*freeze)(const struct cgroup_leaf *leaf, bool freeze, struct ctn_err *err);
 	int (*frozen)(const struct cgroup_leaf *leaf, struct ctn_err *err);
 	int (*procs_add)(const struct cgroup_leaf *leaf, pid_t pid, struct ctn_err *err);
@@ -162,6 +165,16 @@ int cgroup_path_make(const struct cgroup_hierarchy *h, const char *rel,
 		     int (*init)(unsigned controllers, int parentfd, int fd, struct ctn_err *err),
 		     int *ret_fd, unsigned *ret_made, struct ctn_err *err);
 
+/* cgroup_leaf.c */
+
+/** cgroup_name_check() - -EINVAL where no directory of ours can be called so. */
+int cgroup_name_check(const char *name, struct ctn_err *err);
+
+/** cgroup_remove_at() - rmdir @name and what is below it, in the directory @parent, which sentences
+ * call @path; again until @deadline (cgroup_now()) while processes are in it. */
+int cgroup_remove_at(int parent, const char *path, const char *name, uint64_t deadline,
+		     struct ctn_err *err);
+
 /* cgroup_file.c: small files of a leaf. A missing controller or file is -EOPNOTSUPP. */
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err);
@@ -178,6 +191,11 @@ int cgroup_file_write_u64(const struct cgroup_leaf *leaf, enum cgroup_controller
 /** cgroup_key() - the number after "@key " at the start of a line of @text, 0 when there is none.
  */
 uint64_t cgroup_key(const char *text, const char *key);
+
+/** cgroup_below() - call @act for each directory in @fd, with an O_PATH descriptor of it and its
+ * name, until it fails; one that goes meanwhile is passed over. -errno of reading, or of @act. */
+int cgroup_below(int fd, int (*act)(int sub, const char *name, void *arg, struct ctn_err *err),
+		 void *arg, struct ctn_err *err);
 
 /** cgroup_forgive() - empty @err after a failure that turned out to be none. Return: 0. */
 int cgroup_forgive(struct ctn_err *err);

@@ -43,35 +43,17 @@ static int pids_parse(struct pid_list *list, const char *text, struct ctn_err *e
 
 static int pids_collect(struct pid_list *list, int dirfd, int depth, struct ctn_err *err);
 
-/* A program inside may have made groups of its own: its processes are the container's all the
- * same. */
-static int pids_children(struct pid_list *list, int fd, int depth, struct ctn_err *err)
+struct below {
+	struct pid_list *list;
+	int depth;
+};
+
+static int pids_child(int sub, const char *name, void *arg, struct ctn_err *err)
 {
-	ctn_autoclose int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	ctn_autoclosedir DIR *dir = NULL;
-	const struct dirent *e;
+	const struct below *b = arg;
 
-	dir = own < 0 ? NULL : fdopendir(own);
-	if (!dir)
-		return ctn_fail_errno(err, "read a control group's directory");
-	own = -1; /* dir owns it now */
-	while ((e = readdir(dir))) {
-		ctn_autoclose int sub = -1;
-		int r;
-
-		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
-		    strcmp(e->d_name, "..") == 0)
-			continue;
-		sub = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub < 0 && errno == ENOENT)
-			continue;
-		if (sub < 0)
-			return ctn_fail_errno(err, "open control group %s", e->d_name);
-		r = pids_collect(list, sub, depth + 1, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	(void)name;
+	return pids_collect(b->list, sub, b->depth, err);
 }
 
 static int pids_collect(struct pid_list *list, int fd, int depth, struct ctn_err *err)
@@ -89,7 +71,9 @@ static int pids_collect(struct pid_list *list, int fd, int depth, struct ctn_err
 	if (depth >= CGROUP_DEPTH_MAX)
 		return ctn_fail(err, ELOOP, "control groups nested more than %d deep",
 				CGROUP_DEPTH_MAX);
-	return pids_children(list, fd, depth, err);
+	/* A program inside may have made groups of its own: its processes are the container's all
+	 * the same. */
+	return cgroup_below(fd, pids_child, &(struct below){list, depth + 1}, err);
 }
 
 static int pid_compare(const void *a, const void *b)
@@ -192,6 +176,32 @@ static int kill_round(const struct cgroup_leaf *leaf, struct ctn_err *err)
 	return r < 0 ? r : (int)n;
 }
 
+/* Thaw the groups below, those that were frozen on their own: on v1 nobody dies in them before. */
+static int thaw_child(int sub, const char *name, void *arg, struct ctn_err *err)
+{
+	const struct cgroup_leaf *leaf = arg;
+	struct cgroup_leaf child = {
+		.version = leaf->version,
+		.ops = leaf->ops,
+		.n = 1,
+		.dirs[0] = {.fd = sub, .controllers = CG_BIT(CG_FREEZER)},
+	};
+
+	(void)name;
+	(void)err; /* the next round tries again, and who does not die is counted */
+	(void)leaf->ops->freeze(&child, false, NULL);
+	return cgroup_below(sub, thaw_child, arg, NULL);
+}
+
+static int thaw(const struct cgroup_leaf *leaf, bool below, struct ctn_err *err)
+{
+	int fd = -1, r = leaf->ops->freeze(leaf, false, err);
+
+	if (r == 0 && below && cgroup_leaf_fd(leaf, CG_FREEZER, &fd, NULL) == 0)
+		(void)cgroup_below(fd, thaw_child, (void *)leaf, NULL);
+	return r;
+}
+
 /* A frozen process keeps SIGKILL pending on v1 until it is thawed, and then dies before it runs a
  * line of its own: so the thaw comes after the signals. What forks faster than we can list is held
  * still by the freezer, from the third round on.
@@ -210,7 +220,7 @@ int cgroup_leaf_kill(const struct cgroup_leaf *leaf, unsigned ms, struct ctn_err
 		if (round >= 2)
 			(void)leaf->ops->freeze(leaf, true, NULL);
 		n = kill_round(leaf, err);
-		r = leaf->ops->freeze(leaf, false, n < 0 ? NULL : err);
+		r = thaw(leaf, n > 0, n < 0 ? NULL : err);
 		if (n <= 0)
 			return n;
 		if (r < 0 && r != -EOPNOTSUPP)

@@ -327,10 +327,30 @@ static int v1_cpuset_get(const struct cgroup_leaf *leaf, const char *file, char 
 	return cgroup_file_read(leaf, CG_CPUSET, file, ret, err);
 }
 
+struct cpuset_file {
+	const char *file, *list;
+};
+
+static int cpuset_follow(int sub, const char *name, void *arg, struct ctn_err *err)
+{
+	const struct cpuset_file *set = arg;
+
+	(void)name;
+	return io_write_at(sub, set->file, set->list, err);
+}
+
+/* A group must have all that those below it have, so they give up first, and get afterwards. */
 static int v1_cpuset_set(const struct cgroup_leaf *leaf, const char *file, const char *list,
 			 struct ctn_err *err)
 {
-	return cgroup_file_write(leaf, CG_CPUSET, file, list, err);
+	struct cpuset_file set = {.file = file, .list = list};
+	int fd = -1, r = cgroup_file_write(leaf, CG_CPUSET, file, list, err);
+
+	if ((r < 0 && r != -EBUSY) || cgroup_leaf_fd(leaf, CG_CPUSET, &fd, NULL) < 0)
+		return r;
+	if (r == -EBUSY && cgroup_below(fd, cpuset_follow, &set, NULL) == 0)
+		return cgroup_file_write(leaf, CG_CPUSET, file, list, err);
+	return r < 0 ? r : cgroup_below(fd, cpuset_follow, &set, err);
 }
 
 /* How often a limit was met. With swap limited the kernel charges memory and swap together first,
@@ -373,6 +393,7 @@ const struct cgroup_ops cgroup_v1_ops = {
 	.server_ready = v1_server_ready,
 	.server_leave = v1_server_leave,
 	.leaf_init = v1_leaf_init,
+	.child_init = dir_init,
 	.freeze = v1_freeze,
 	.frozen = v1_frozen,
 	.procs_add = cgroup_v1_procs_add,

@@ -13,8 +13,6 @@
 #include "container_private.h"
 #include "io.h"
 
-enum { CGROUP_REMOVE_MS = 2000 };
-
 static const char *const state_names[] = {
 	[CTN_CREATED] = "created", [CTN_STARTING] = "starting", [CTN_RUNNING] = "running",
 	[CTN_PAUSED] = "paused",   [CTN_STOPPING] = "stopping", [CTN_RESTARTING] = "restarting",
@@ -139,9 +137,18 @@ int container_apply_limits(struct container *c, const struct spec *spec, bool st
 	return 0;
 }
 
-int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
+struct state_record container_record(const struct container *c, struct spec *spec)
 {
 	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = spec};
+
+	if (c->parent)
+		memcpy(rec.parent, c->parent->id, sizeof(rec.parent));
+	return rec;
+}
+
+int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
+{
+	const struct state_record rec = container_record(c, spec);
 
 	return state_save(c->dirfd, &rec, err);
 }
@@ -151,7 +158,7 @@ int container_remove_resources(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
 	char trash[CTN_ID_LEN + 8];
-	int r = cgroup_leaf_remove(e->cgroup, container_cgroup_name(c), CGROUP_REMOVE_MS, err);
+	int r = container_cgroup_remove(c, err);
 
 	if (r < 0)
 		return r;
@@ -191,7 +198,9 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 	pthread_mutex_lock(&c->edit); /* a writer that is under way finishes first */
 	r = begin_removal(c, err);
 	if (r == 0) {
-		r = container_remove_resources(c, err);
+		r = sessions_settle(c, err);
+		if (r == 0)
+			r = container_remove_resources(c, err);
 		if (r < 0) { /* a stranger's process sits in its cgroup: it stays, whole */
 			(void)container_apply_limits(c, c->spec, false, NULL);
 			pthread_mutex_lock(&c->lock);
@@ -200,8 +209,11 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 		}
 	}
 	pthread_mutex_unlock(&c->edit);
-	if (r == 0)
+	if (r == 0) {
 		registry_drop(c);
+		sessions_discard(c);
+		engine_tell(c);
+	}
 	container_put(c);
 	return r;
 }

@@ -16,7 +16,7 @@
 
 enum { LAYER_MODE = 0755, SHORT_ID_LEN = 12, IDS_TRIED = 8 };
 
-static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
+int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
 {
 	unsigned char bytes[CTN_ID_LEN / 2];
 
@@ -27,12 +27,22 @@ static int make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
 	return 0;
 }
 
+static int create_layer(const struct container *c, struct ctn_err *err)
+{
+	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+
+	for (size_t i = 0; i < CTN_COUNT(dirs); i++) {
+		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
+			return ctn_fail_errno(err, "make the directory %s", dirs[i]);
+	}
+	return 0;
+}
+
 /* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
  * counts. */
 static int create_on_disk(struct container *c, struct ctn_err *err)
 {
-	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
-	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = c->spec};
+	const struct state_record rec = container_record(c, c->spec);
 	struct engine *e = c->engine;
 	char tmp[CTN_ID_LEN + 8];
 	int r;
@@ -41,10 +51,8 @@ static int create_on_disk(struct container *c, struct ctn_err *err)
 	if (mkdirat(e->state_fd, tmp, 0700) < 0)
 		return ctn_fail_errno(err, "make the state directory");
 	r = container_open_dir(e->state_fd, tmp, &c->dirfd, err);
-	for (size_t i = 0; r == 0 && i < CTN_COUNT(dirs); i++) {
-		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
-			r = ctn_fail_errno(err, "make the directory %s", dirs[i]);
-	}
+	if (r == 0 && !c->parent)
+		r = create_layer(c, err);
 	if (r == 0)
 		r = state_save_new(c->dirfd, &rec, err);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
@@ -63,14 +71,28 @@ static int create_resources(struct container *c, struct ctn_err *err)
 	int r = create_on_disk(c, err);
 
 	if (r == 0)
-		r = cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
-	if (r == 0) {
+		r = container_cgroup_open(c, err);
+	if (r == 0 && !c->parent) {
 		if (!c->cgroup_name[0]) /* one with a name may have been there before */
 			container_devices_fresh(c);
 		r = container_apply_limits(c, c->spec, true, err);
 	}
 	if (r < 0)
 		(void)container_remove_resources(c, NULL);
+	else
+		container_cgroup_rest(c);
+	return r;
+}
+
+int container_make(struct container *c, const char *id, struct ctn_err *err)
+{
+	int r;
+
+	memcpy(c->id, id, sizeof(c->id));
+	c->created = c->changed = c->moved = ctn_now();
+	r = create_resources(c, err);
+	if (r < 0)
+		registry_drop(c);
 	return r;
 }
 
@@ -104,7 +126,7 @@ static int reserve(struct engine *e, struct spec *spec, char id[CTN_ID_LEN + 1],
 			r = registry_add(e, spec, 0, ret, err);
 	}
 	for (int i = 0; r == -EEXIST && i < IDS_TRIED; i++) {
-		r = i ? make_id(id, err) : 0;
+		r = i ? container_make_id(id, err) : 0;
 		if (r == 0)
 			r = set_name(spec, id, SHORT_ID_LEN, err);
 		if (r == 0)
@@ -118,22 +140,18 @@ static int make(struct engine *e, struct spec *spec, struct container **ret, str
 {
 	char id[CTN_ID_LEN + 1] = "";
 	struct container *c = NULL;
-	int r = make_id(id, err);
+	int r = container_make_id(id, err);
 
 	if (r == 0)
 		r = reserve(e, spec, id, &c, err);
 	if (r < 0)
 		return r;
-	memcpy(c->id, id, sizeof(c->id));
-	c->created = c->changed = c->moved = ctn_now();
-	r = create_resources(c, err);
-	if (r < 0) {
-		registry_drop(c);
+	r = container_make(c, id, err);
+	if (r < 0)
 		container_put(c);
-		return r;
-	}
-	*ret = c;
-	return 0;
+	else
+		*ret = c;
+	return r;
 }
 
 int container_create(struct engine *e, const char *name, struct container **ret,

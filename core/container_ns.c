@@ -313,9 +313,10 @@ void container_ns_resume(struct container *c, const struct pidref *init)
 	uint64_t ours = 0, theirs = 0;
 	size_t n = 0;
 
-	if (!__atomic_load_n(&c->engine->pid_shared, __ATOMIC_RELAXED) ||
+	if ((!__atomic_load_n(&c->engine->pid_shared, __ATOMIC_RELAXED) &&
+	     !registry_has_sessions(c)) ||
 	    ns_inode(init->procfd, NS_PID, &ours, NULL) < 0 ||
-	    container_list(c->engine, &all, &n) < 0)
+	    registry_list(c->engine, NULL, NULL, &all, &n) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct container_view v;

@@ -17,7 +17,11 @@
 #include "sweeper.h"
 #include "wire.h"
 
-enum { IDS_PER_CONTAINER = 65536, ERRORS_KEPT = 64 };
+enum {
+	IDS_PER_CONTAINER = 65536,
+	ERRORS_KEPT = 64,
+	REGISTRY_NAME_MAX = CTN_ID_LEN + 1 + SPEC_NAME_MAX,
+};
 
 /* One refusal. */
 struct error_entry {
@@ -39,12 +43,15 @@ void error_ring_print(struct error_ring *ring, FILE *out);
 struct container {
 	/* Never changes after it is in the registry: */
 	struct engine *engine;
+	struct container *parent; /* NULL, or what it is a session of; counted */
 	uint32_t serial;
 	char id[CTN_ID_LEN + 1];
 	char cgroup_name[SPEC_CGROUP_NAME_MAX + 1]; /* "": @id; see container_cgroup_name() */
 	uid_t uid_base;
 	uint64_t created;
 	int dirfd, run_dirfd;
+	/* Of a session: below its container's, and only from its start to its end there
+	 * (container_cgroup_renew()). */
 	struct cgroup_leaf *cgroup;
 
 	/* Lines of `devices` that @cgroup is known to hold it to; empty: not known. Only for
@@ -52,9 +59,12 @@ struct container {
 	struct strlist devices;
 
 	struct spec *mapped; /* under the registry's lock: NULL, or the spec whose id maps it has */
-	char name[SPEC_NAME_MAX + 1]; /* under the registry's lock; what @spec says is under ours */
-	unsigned refs;		      /* atomic */
-	bool ready; /* under the registry's lock: made completely, so that it can be found */
+	/* Under the registry's lock; what @spec says is under ours. Of a session: its container's
+	 * id, a slash, its own name. */
+	char name[REGISTRY_NAME_MAX + 1];
+	size_t n_sessions; /* under the registry's lock */
+	unsigned refs;	   /* atomic */
+	bool ready;	   /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
 	struct error_ring errors;
 
@@ -90,7 +100,8 @@ struct container {
 	uint64_t restarts, log_dropped, log_start;
 	struct life_waiter waiters; /* head of a ring */
 	struct life_waiter
-		maker; /* container_create.c's, while it is not ready because it must start */
+		maker; /* container_create.c's, while it is not ready because it must
+			  start; container_session.c's, while it is removed and must end */
 };
 
 /* What an epoll event is about; its data is serial << 3 | kind. */
@@ -131,6 +142,10 @@ struct container *container_get(struct container *c);
  * found by anybody until registry_publish(). */
 int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
 		 struct ctn_err *err);
+/** registry_add_session() - the same of a session, which has the ids of its container. @spec: its
+ * own name is in it. -EEXIST, -ENOSPC (SESSIONS_MAX), -ENOMEM. */
+int registry_add_session(struct container *parent, struct spec *spec, struct container **ret,
+			 struct ctn_err *err);
 void registry_publish(struct container *c);
 void registry_drop(
 	struct container *c); /* forget name, serial and ids; the registry's reference goes */
@@ -143,6 +158,11 @@ int registry_replace(struct container *c, struct spec *spec,
 struct container *registry_find_serial(struct engine *e, uint32_t serial);
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
 struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
+bool registry_has_sessions(struct container *c);
+/** registry_list() - as container_list(), of sessions and containers that are ready: those that
+ * @match, or all. */
+int registry_list(struct engine *e, bool (*match)(const struct container *c, const void *arg),
+		  const void *arg, struct container ***ret, size_t *ret_n);
 void registry_free(struct engine *e);
 
 /* registry_ids.c, all under the registry's lock: which host ids are whose. A container has a range,
@@ -159,11 +179,19 @@ int registry_ids_take(struct engine *e, struct container *c, uid_t uid_base, str
 void registry_ids_give_back(struct engine *e, struct container *c);
 void registry_ids_remap(struct engine *e, struct container *c, struct spec *spec);
 
+/* container_create.c */
+int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err);
+/** container_make() - all of one that is in the registry but its id limits: directories, cgroup.
+ * -errno with nothing left behind, the registry included. */
+int container_make(struct container *c, const char *id, struct ctn_err *err);
+
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */
 uint64_t ctn_now(void);					      /* nanoseconds since the epoch */
 int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err);
 int container_open_dirs(struct container *c, struct ctn_err *err);
+/** container_record() - as it is on disk, with that spec (borrowed). */
+struct state_record container_record(const struct container *c, struct spec *spec);
 /** container_apply_limits() - write all of @spec's cgroup knobs. @strict: one that this kernel
  * lacks is -EOPNOTSUPP, unless it is the default; otherwise it is passed over. */
 int container_apply_limits(struct container *c, const struct spec *spec, bool strict,
@@ -211,6 +239,19 @@ char *container_ns_setting(struct engine *e, const struct spec *spec, enum ns_ki
  * held. */
 int container_log_keep_start(struct container *c, struct ctn_err *err);
 
+/* container_cgroup.c: a session's control group is below that of its container, in one hierarchy,
+ * and there only while something of it may run: one that has groups below it refuses new devices.
+ */
+int container_cgroup_open(struct container *c, struct ctn_err *err);
+/** container_cgroup_renew() - before a session starts. container_cgroup_rest() - it does not run:
+ * remove what nobody is in. */
+int container_cgroup_renew(struct container *c, struct ctn_err *err);
+void container_cgroup_rest(struct container *c);
+/** container_cgroup_kill() - SIGKILL for all that is in it; cgroup_leaf_kill(). */
+int container_cgroup_kill(const struct container *c, unsigned ms, struct ctn_err *err);
+/** container_cgroup_remove() - -EBUSY with a sentence while a process is in it. */
+int container_cgroup_remove(const struct container *c, struct ctn_err *err);
+
 /* container_devices.c */
 /** container_devices_fresh() - its control group was just made, and has the default list. */
 void container_devices_fresh(struct container *c);
@@ -253,6 +294,28 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 
 /* life_stop.c */
 uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
+
+/* container_session.c */
+/** session_spec() - what a session starts with, or would: its container's running, or next, spec
+ * with what is its own. */
+int session_spec(struct container *c, struct spec **ret, struct ctn_err *err);
+/** session_spec_in() - the same in a container with that spec. */
+int session_spec_in(struct container *c, const struct spec *in, struct spec **ret,
+		    struct ctn_err *err);
+/** session_check_pause() - that what is done to a session is not to wait for its container's
+ * resume. -EBUSY. */
+int session_check_pause(const struct container *c, struct ctn_err *err);
+/** sessions_settle() - its container has ended, and so have they: wait until they know. -EBUSY.
+ * Blocks, not for long. sessions_discard() - remove them; it is gone itself. */
+int sessions_settle(struct container *c, struct ctn_err *err);
+void sessions_discard(struct container *c);
+/** sessions_rest() - container_cgroup_rest() of each. */
+void sessions_rest(struct container *c);
+
+/* launch_session.c */
+/** launch_session() - as launch(), of a session with what it starts with now. -ESRCH, -EBUSY where
+ * its container does not run. */
+int launch_session(struct container *c, struct ctn_err *err);
 
 /* launch.c */
 int launch(struct container *c, struct spec *spec, struct ctn_err *err);

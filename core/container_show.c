@@ -10,6 +10,22 @@
 #include "seccomp.h"
 #include "users.h"
 
+/* The lower layer of a session is that of its container's run, which has perhaps another below it
+ * than the next start would. */
+static int skeleton_open(const struct container *c, int flags)
+{
+	struct container *parent = c->parent;
+	int fd = -1;
+
+	if (parent) {
+		pthread_mutex_lock(&parent->lock);
+		if (parent->running && parent->skeleton)
+			fd = openat(c->engine->state_fd, parent->skeleton, flags);
+		pthread_mutex_unlock(&parent->lock);
+	}
+	return fd >= 0 ? fd : openat(c->engine->state_fd, c->engine->skeleton, flags);
+}
+
 /* The directories in which its etc/passwd is, topmost first. What is read there is looked for below
  * them, whatever links there are. */
 static int root_layers(const struct container *c, const struct spec *spec, int fds[2], size_t *ret,
@@ -19,7 +35,7 @@ static int root_layers(const struct container *c, const struct spec *spec, int f
 	size_t n = 0;
 
 	if (spec->root_mode == SPEC_ROOT_OVERLAY) {
-		fds[n] = openat(c->dirfd, WIRE_LAYER_NAME, flags);
+		fds[n] = openat((c->parent ?: c)->dirfd, WIRE_LAYER_NAME, flags);
 		n += fds[n] >= 0;
 	}
 	if (spec->rootfs) {
@@ -28,7 +44,7 @@ static int root_layers(const struct container *c, const struct spec *spec, int f
 		if (r < 0)
 			return ctn_fail_context(err, "rootfs");
 	} else {
-		fds[n] = openat(c->engine->state_fd, c->engine->skeleton, flags);
+		fds[n] = skeleton_open(c, flags);
 	}
 	n += fds[n] >= 0;
 	*ret = n;
@@ -88,19 +104,35 @@ static int show_ns(const struct container *c, const struct spec *spec, const str
 	return 0;
 }
 
-int container_show(struct container *c, const struct spec_field *f, FILE *out, struct ctn_err *err)
+/* A session's environment has something of its container in it. */
+static int shown_spec(struct container *c, struct spec **ret, struct ctn_err *err)
 {
 	struct container_view v;
 	int r = 0;
 
 	container_view_get(c, &v);
-	if (strcmp(f->name, "env") == 0)
-		r = show_env(c, v.running ?: v.spec, out, err);
-	else if (strncmp(f->name, "ns/", 3) == 0)
-		r = show_ns(c, v.running ?: v.spec, f, out, err);
+	if (c->parent && !v.running)
+		r = session_spec(c, ret, err);
 	else
-		f->show(v.running ?: v.spec, f, out);
+		*ret = spec_get(v.running ?: v.spec);
 	container_view_put(&v);
+	return r;
+}
+
+int container_show(struct container *c, const struct spec_field *f, FILE *out, struct ctn_err *err)
+{
+	struct spec *spec = NULL;
+	int r = shown_spec(c, &spec, err);
+
+	if (r < 0)
+		return r;
+	if (strcmp(f->name, "env") == 0)
+		r = show_env(c, spec, out, err);
+	else if (strncmp(f->name, "ns/", 3) == 0)
+		r = show_ns(c, spec, f, out, err);
+	else
+		f->show(spec, f, out);
+	spec_put(spec);
 	return r;
 }
 
@@ -150,14 +182,16 @@ static int print_difference(const struct spec_field *f, const struct spec *runni
 
 int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 {
-	struct spec *running = NULL, *spec = NULL;
+	struct spec *running = NULL, *spec = NULL, *next = NULL;
 	struct container_view v;
 	int r = 0;
 
 	container_view_get(c, &v);
-	if (v.running) {
+	if (v.running && c->parent) /* all but its own is its container's, and not kept */
+		r = session_spec(c, &next, err);
+	if (r == 0 && v.running) {
 		running = container_spec_named(c->engine, v.running);
-		spec = container_spec_named(c->engine, v.spec);
+		spec = container_spec_named(c->engine, next ?: v.spec);
 		if (!running || !spec)
 			r = ctn_fail(err, ENOMEM, "pending: no memory");
 	}
@@ -167,6 +201,7 @@ int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 	}
 	spec_put(running);
 	spec_put(spec);
+	spec_put(next);
 	container_view_put(&v);
 	return r;
 }

@@ -332,9 +332,12 @@ static void print_counts(struct engine *e, FILE *out)
 	uint32_t ids = 0;
 
 	pthread_rwlock_rdlock(&e->lock);
-	for (; n < e->n; n++) {
-		struct container *c = e->by_name[n];
+	for (size_t i = 0; i < e->n; i++) {
+		struct container *c = e->by_name[i];
 
+		if (c->parent)
+			continue;
+		n++;
 		pthread_mutex_lock(&c->lock);
 		running += c->running != NULL;
 		pthread_mutex_unlock(&c->lock);

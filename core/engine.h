@@ -39,8 +39,8 @@ int engine_start(struct engine *e, struct ctn_err *err);
 /** engine_free() - end the event thread and close everything; containers go on. NULL is fine. */
 void engine_free(struct engine *e);
 
-/** engine_on_change() - @fn is called with no lock held whenever a container's state changed. Set
- * it before engine_start(). */
+/** engine_on_change() - @fn is called with no lock held whenever a container's state changed, and
+ * when it was removed: then its serial is nobody's. Set it before engine_start(). */
 void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), void *arg);
 
 /** engine_print_status() - the root `status` file's engine lines: Key:<tab>value. */

@@ -64,7 +64,8 @@ void error_ring_print(struct error_ring *ring, FILE *out)
 void container_note_error(struct engine *e, struct container *c, const char *where,
 			  const struct ctn_err *err)
 {
-	struct container_view view;
+	char session[sizeof(((struct error_entry *)0)->where)];
+	struct container_view view, parent;
 
 	if (!c) {
 		error_ring_add(&e->errors, where, err);
@@ -72,7 +73,13 @@ void container_note_error(struct engine *e, struct container *c, const char *whe
 	}
 	error_ring_add(&c->errors, where, err);
 	container_view_get(c, &view);
-	error_ring_add(&e->errors, view.spec->name, err);
+	if (c->parent) {
+		container_view_get(c->parent, &parent);
+		snprintf(session, sizeof(session), "%s/execs/%s", parent.spec->name,
+			 view.spec->name);
+		container_view_put(&parent);
+	}
+	error_ring_add(&e->errors, c->parent ? session : view.spec->name, err);
 	container_view_put(&view);
 }
 

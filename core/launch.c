@@ -58,7 +58,7 @@ static int spawn_monitor(const struct engine *e, int sock, pid_t *ret, struct ct
 	return r ? ctn_fail(err, r, "start a monitor: %s", strerrordesc_np(r)) : 0;
 }
 
-/* @more: the cgroups', then those of the namespaces to join. */
+/* @more: the cgroups', then those of the namespaces to join, or a terminal. */
 static int send_start(const struct container *c, int sock, int message, const int *more,
 		      size_t n_more, struct ctn_err *err)
 {
@@ -144,35 +144,53 @@ static int check_pids(const struct spec *spec, struct ctn_err *err)
 	return 0;
 }
 
+int launch_message(struct container *c, const struct packer *p, const int *more, size_t n_more,
+		   struct ctn_err *err)
+{
+	ctn_autoclose int message = -1;
+	int r = message_fd(p, &message, err);
+
+	return r < 0 ? r : launch_sockets(c, message, more, n_more, err);
+}
+
+/* The descriptors through which a process gets into its cgroup; @ret: room for CG_CONTROLLERS. */
+static int attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
+{
+	int into = cgroup_leaf_dirfd(c->cgroup);
+
+	*ret_into = into >= 0;
+	if (into < 0)
+		return cgroup_leaf_attach_fds(c->cgroup, ret, err);
+	ret[0] = into;
+	return 1;
+}
+
+static void attach_close(const int *fds, int n, bool into)
+{
+	for (int i = 0; !into && i < n; i++)
+		close(fds[i]);
+}
+
 static int launch_joined(struct container *c, struct spec *spec, const struct launch_joins *joins,
 			 struct ctn_err *err)
 {
-	int more[CG_CONTROLLERS + WIRE_JOIN_MAX] = {-1}, into = cgroup_leaf_dirfd(c->cgroup), n = 0;
-	ctn_autoclose int message = -1;
+	int more[CG_CONTROLLERS + WIRE_JOIN_MAX] = {-1}, n = 0;
 	struct packer p = {0};
-	size_t n_joins;
+	bool into = false;
 	int r = own_layer(c, spec, joins, err);
 
+	sessions_rest(c);
 	if (r == 0)
 		r = container_set_devices(c, spec, err);
-	if (r == 0 && into < 0)
-		r = n = cgroup_leaf_attach_fds(c->cgroup, more, err);
-	if (into >= 0) {
-		more[0] = into;
-		n = 1;
-	}
-	if (r >= 0)
-		r = launch_pack(c, spec, (uint32_t)n, into >= 0, joins, &p, err);
 	if (r == 0)
-		r = message_fd(&p, &message, err);
+		r = n = attach_open(c, more, &into, err);
+	if (r >= 0)
+		r = launch_pack(c, spec, (uint32_t)n, into, joins, &p, err);
 	if (r == 0)
 		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
-	if (r == 0) {
-		n_joins = launch_joins_fds(joins, more + n);
-		r = launch_sockets(c, message, more, (size_t)n + n_joins, err);
-	}
-	for (int i = 0; into < 0 && i < n; i++)
-		close(more[i]);
+	if (r == 0)
+		r = launch_message(c, &p, more, (size_t)n + launch_joins_fds(joins, more + n), err);
+	attach_close(more, n, into);
 	free(p.data);
 	return r;
 }
@@ -194,17 +212,56 @@ int launch(struct container *c, struct spec *spec, struct ctn_err *err)
 	return r;
 }
 
+static void say_adopt(struct packer *p, const struct wire_status *status, uint64_t namespaces,
+		      uint32_t flags)
+{
+	struct wire_start *m = (struct wire_start *)p->data;
+
+	/* They are there, and no descriptors of them are needed. */
+	m->ns_new = namespaces;
+	m->ns_join = 0;
+	m->flags |= WIRE_ADOPT | flags;
+	m->adopt_pid = status->init_pid;
+	m->adopt_start = status->init_start;
+	m->adopt_started = status->started;
+}
+
+/* With all that is to be known for a program that enters. @fds: gets the cgroups'. */
+static int pack_whole(const struct container *c, const struct spec *spec,
+		      const struct wire_status *status, int *fds, int *n, bool *into,
+		      struct packer *p)
+{
+	struct launch_joins joins;
+	int r = c->parent ? -EOPNOTSUPP : launch_joins_living(c->engine, c->init, &joins, NULL);
+
+	if (r == 0)
+		r = *n = attach_open(c, fds, into, NULL);
+	if (r >= 0)
+		r = launch_pack(c, spec, (uint32_t)*n, *into, &joins, p, NULL);
+	if (r == 0)
+		say_adopt(p, status, joins.flags, c->tty >= 0 ? WIRE_TTY_GIVEN : 0u);
+	return r;
+}
+
 int launch_adopt(struct container *c, const struct spec *spec, const struct wire_status *status,
 		 struct ctn_err *err)
 {
-	ctn_autoclose int message = -1;
+	int more[CG_CONTROLLERS + 1] = {-1}, n = 0;
 	struct packer p = {0};
-	int r = launch_pack_adopt(c, spec, status, &p, err);
+	bool into = false;
+	int r = pack_whole(c, spec, status, more, &n, &into, &p);
 
+	if (r < 0) { /* it can be watched all the same */
+		attach_close(more, n, into);
+		free(p.data);
+		n = 0;
+		p = (struct packer){0};
+		r = launch_pack_adopt(c, spec, status, &p, err);
+	}
+	more[n] = c->tty;
 	if (r == 0)
-		r = message_fd(&p, &message, err);
-	if (r == 0)
-		r = launch_sockets(c, message, &c->tty, c->tty >= 0, err);
+		r = launch_message(c, &p, more, (size_t)n + (c->tty >= 0), err);
+	attach_close(more, n, into);
 	free(p.data);
 	return r;
 }

@@ -288,10 +288,11 @@ static void fill_oci(struct wire_start *m, const struct spec_oci *oci)
 	m->cols = oci->cols;
 }
 
-static uint32_t start_flags(const struct spec *spec, bool into)
+static uint32_t start_flags(const struct container *c, const struct spec *spec, bool into)
 {
 	uint32_t flags = into ? WIRE_CLONE_INTO : 0;
 
+	flags |= c->parent ? WIRE_ENTER : 0u;
 	flags |= spec->no_new_privs ? WIRE_NO_NEW_PRIVS : 0u;
 	flags |= spec->init ? WIRE_INIT : 0u;
 	flags |= spec->tty ? WIRE_TTY : 0u;
@@ -318,7 +319,7 @@ int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_a
 	if (r < 0)
 		return r;
 	pack_bytes(p, &m, sizeof(m));
-	m.flags = start_flags(spec, into);
+	m.flags = start_flags(c, spec, into);
 	m.ns_new = new_namespaces(spec, joins);
 	m.ns_join = joins->flags;
 	m.caps = spec->caps;

@@ -57,6 +57,10 @@ int launch_joins_open(const struct container *c, const struct spec *spec, struct
 		      struct ctn_err *err);
 void launch_joins_close(struct launch_joins *joins);
 
+/** launch_joins_living() - all that a process is in, without descriptors. -ESRCH: it has ended. */
+int launch_joins_living(const struct engine *e, const struct pidref *init, struct launch_joins *ret,
+			struct ctn_err *err);
+
 /** launch_joins_fds() - the descriptors in the order of the wire, borrowed. Return: how many. */
 size_t launch_joins_fds(const struct launch_joins *joins, int ret[WIRE_JOIN_MAX]);
 
@@ -77,7 +81,8 @@ int launch_layer(const struct container *c, const struct launch_ids *ids, struct
  * launch_pack() - everything that the monitor needs to start @spec, as one message.
  * @n_attach: cgroup descriptors that go with it; @into: the first is for CLONE_INTO_CGROUP.
  * @joins:    the namespaces whose descriptors go with it.
- * Free p->data, also after a failure.
+ * Of a session these are those of its container's first process, whose pidfd goes with it. Free
+ * p->data, also after a failure.
  */
 int launch_pack(const struct container *c, const struct spec *spec, uint32_t n_attach, bool into,
 		const struct launch_joins *joins, struct packer *p, struct ctn_err *err);
@@ -100,6 +105,11 @@ int host_open_directory(const struct engine *e, const char *path, int *ret, stru
 /** launch_check() - whether @spec's root file system and mounts can be there, as far as that can be
  * told beforehand. -ENOENT, -ENOTDIR; -EINVAL (of ctnfs itself; of another's mount namespace). */
 int launch_check(const struct container *c, const struct spec *spec, struct ctn_err *err);
+
+/** launch_message() - a monitor at work on what was packed. @more: the descriptors behind the fixed
+ * ones. */
+int launch_message(struct container *c, const struct packer *p, const int *more, size_t n_more,
+		   struct ctn_err *err);
 
 /** launch_pack_adopt() - for a monitor that only watches over what runs already. */
 int launch_pack_adopt(const struct container *c, const struct spec *spec,

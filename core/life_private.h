@@ -6,9 +6,16 @@
 #include "container_private.h"
 
 /* What a waiter waits for: that it runs; that a stop or kill has done its work; that it has exited
- * for good; that it was made with all that belongs to it; that there is room in its standard input.
- */
-enum life_goal { GOAL_RUNNING, GOAL_STOPPED, GOAL_EXITED, GOAL_MADE, GOAL_STDIN };
+ * for good; that it was made with all that belongs to it; that there is room in its standard input;
+ * that nothing is left of it. */
+enum life_goal {
+	GOAL_RUNNING,
+	GOAL_STOPPED,
+	GOAL_EXITED,
+	GOAL_MADE,
+	GOAL_STDIN,
+	GOAL_REMOVED,
+};
 
 /** waiter_queue() - under c->lock. @w may be NULL. Return: LIFE_PENDING. */
 int waiter_queue(struct container *c, struct life_waiter *w, enum life_goal goal);

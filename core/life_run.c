@@ -68,6 +68,8 @@ int start_go(struct container *c, struct ctn_err *err)
 	uint64_t kills = 0;
 	int r;
 
+	if (c->parent)
+		return launch_session(c, err);
 	(void)cgroup_leaf_oom_kills(c->cgroup, &kills, NULL); /* none without the controller */
 	pthread_mutex_lock(&c->lock);
 	c->oom_base = kills;
@@ -174,11 +176,14 @@ static void start_failed(struct container *c)
 {
 	struct ctn_err err = {0};
 
-	(void)cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, NULL);
 	pthread_mutex_lock(&c->lock);
 	err = c->start_err;
 	c->start_err = (struct ctn_err){0};
 	pthread_mutex_unlock(&c->lock);
+	/* A monitor that says why has seen to it; in a session's there may be an earlier run's. */
+	if (!c->parent || !err.code)
+		(void)container_cgroup_kill(c, LEFTOVER_MS, NULL);
+	container_cgroup_rest(c);
 	if (!err.code)
 		ctn_fail(&err, EIO, "its monitor was killed before the program ran");
 	(void)start_fail(c, &err, NULL);
@@ -277,19 +282,30 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 	return again;
 }
 
+/* Under c->lock. Whether processes of it may be left that are to end with it. Its own pid namespace
+ * takes all of it along; a shared one does not. What a session's program leaves behind goes on in
+ * the container, unless the session was told to end. */
+static bool has_rest(const struct container *c, bool unknown)
+{
+	if (c->parent)
+		return c->state == CTN_STOPPING;
+	return unknown || (c->running && !spec_ns_is_new(c->running, NS_PID));
+}
+
 void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 {
 	struct state_exit e = {.code = code, .unknown = unknown, .finished = finished};
 	struct ctn_err err = {0};
-	bool shared;
+	bool rest;
 
 	pthread_mutex_lock(&c->lock);
 	e.started = c->started;
-	shared = c->running && !spec_ns_is_new(c->running, NS_PID);
+	rest = has_rest(c, unknown);
 	pthread_mutex_unlock(&c->lock);
-	/* Its own pid namespace takes all of it along; a shared one does not. */
-	if ((shared || unknown) && cgroup_leaf_kill(c->cgroup, LEFTOVER_MS, &err) < 0)
+	if (rest && container_cgroup_kill(c, LEFTOVER_MS, &err) < 0)
 		container_note_error(c->engine, c, "ctl", &err);
+	container_cgroup_rest(c);
+	sessions_rest(c); /* whose last processes may have ended with it only */
 	count_oom(c, &e);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);

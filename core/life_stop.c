@@ -54,7 +54,7 @@ static enum term term_fate(const struct container *c)
 	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
 	struct procfs_status s;
 
-	if (!spec_ns_is_new(c->running, NS_PID) || c->running->init)
+	if (c->parent || !spec_ns_is_new(c->running, NS_PID) || c->running->init)
 		return TERM_TAKEN;
 	if (procfs_read_status(c->init->procfd, &s, NULL) < 0 || (s.ignored & term))
 		return TERM_LOST;
@@ -100,7 +100,7 @@ static int stop_mark(struct container *c, unsigned secs)
  * monitor reports that; if not, it is stopped as soon as it runs (life_birth()). */
 static int stop_unborn(struct container *c, struct ctn_err *err)
 {
-	return cgroup_leaf_kill(c->cgroup, UNBORN_MS, err);
+	return container_cgroup_kill(c, UNBORN_MS, err);
 }
 
 static bool stop_give_up(struct container *c, const struct life_waiter *w)
@@ -134,7 +134,7 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 		thaw = c->state == CTN_PAUSED;
 		sig = stop_mark(c, secs);
 		init = pidref_get(c->init);
-		owner = spec_ns_is_new(c->running, NS_PID);
+		owner = !c->parent && spec_ns_is_new(c->running, NS_PID);
 	}
 	r = waiter_queue(c, w, restart ? GOAL_RUNNING : GOAL_STOPPED);
 	pthread_mutex_unlock(&c->lock);
@@ -169,9 +169,28 @@ void life_birth(struct container *c)
 		(void)stop_begin(c, 0, false, NULL, NULL);
 }
 
+static bool is_up(struct container *c)
+{
+	bool up;
+
+	pthread_mutex_lock(&c->lock);
+	up = container_is_up(c);
+	pthread_mutex_unlock(&c->lock);
+	return up;
+}
+
+/* By somebody, who is to be told at once why it could not end. */
+static int stop_asked(struct container *c, unsigned secs, bool restart, struct life_waiter *w,
+		      struct ctn_err *err)
+{
+	int r = is_up(c) ? session_check_pause(c, err) : 0;
+
+	return r < 0 ? r : stop_begin(c, secs, restart, w, err);
+}
+
 int life_stop(struct container *c, unsigned secs, struct life_waiter *w, struct ctn_err *err)
 {
-	return stop_begin(c, secs, false, w, err);
+	return stop_asked(c, secs, false, w, err);
 }
 
 int life_kill(struct container *c, int sig, struct life_waiter *w, struct ctn_err *err)
@@ -180,7 +199,7 @@ int life_kill(struct container *c, int sig, struct life_waiter *w, struct ctn_er
 	int r;
 
 	if (sig == SIGKILL)
-		return stop_begin(c, 0, false, w, err);
+		return stop_asked(c, 0, false, w, err);
 	pthread_mutex_lock(&c->lock);
 	init = pidref_get(c->init);
 	pthread_mutex_unlock(&c->lock);
@@ -202,7 +221,7 @@ int life_restart(struct container *c, unsigned secs, struct life_waiter *w, stru
 	if (state == CTN_STOPPING)
 		return ctn_fail(err, EBUSY, "it is stopping; cat wait, then start it");
 	if (state == CTN_RUNNING || state == CTN_PAUSED)
-		return stop_begin(c, secs, true, w, err);
+		return stop_asked(c, secs, true, w, err);
 	return life_start(c, w, err);
 }
 

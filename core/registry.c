@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who exists: names, serials, references. */
+/* Who exists: names, serials, references. Sessions are among the containers here, so that events
+ * find them by their serials; they are listed by their container only. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ void container_put(struct container *c)
 	spec_put(c->mapped);
 	pidref_put(c->init);
 	pidref_put(c->monitor);
+	container_put(c->parent);
 	cgroup_leaf_free(c->cgroup);
 	ctn_close_fd(&c->dirfd);
 	ctn_close_fd(&c->run_dirfd);
@@ -113,7 +115,16 @@ static int registry_grow(struct engine *e)
 	return 0;
 }
 
-static struct container *container_alloc(struct engine *e, struct spec *spec)
+/* No name has a slash in it. */
+static void session_key(const struct container *parent, const char *name,
+			char ret[REGISTRY_NAME_MAX + 1])
+{
+	snprintf(ret, REGISTRY_NAME_MAX + 1, "%s%s%s", parent ? parent->id : "", parent ? "/" : "",
+		 name);
+}
+
+static struct container *container_alloc(struct engine *e, struct container *parent,
+					 struct spec *spec)
 {
 	struct container *c = calloc(1, sizeof(*c));
 
@@ -123,7 +134,8 @@ static struct container *container_alloc(struct engine *e, struct spec *spec)
 	c->refs = 1;
 	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = -1;
 	c->spec = spec_get(spec);
-	snprintf(c->name, sizeof(c->name), "%s", spec->name);
+	c->parent = container_get(parent);
+	session_key(parent, spec->name, c->name);
 	c->waiters.prev = c->waiters.next = &c->waiters;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->edit, NULL);
@@ -137,7 +149,7 @@ static int check_cgroup_name(const struct engine *e, const struct container *c, 
 	for (size_t i = 0; c->cgroup_name[0] && i < e->n; i++) {
 		const struct container *other = e->by_serial[i];
 
-		if (strcmp(container_cgroup_name(other), c->cgroup_name) == 0)
+		if (!other->parent && strcmp(container_cgroup_name(other), c->cgroup_name) == 0)
 			return ctn_fail(err, EEXIST,
 					"cgroupsPath: the control group %s is that of %s already",
 					c->cgroup_name, other->name);
@@ -145,10 +157,19 @@ static int check_cgroup_name(const struct engine *e, const struct container *c, 
 	return 0;
 }
 
+/* At its place by name. Under e->lock. Return: the caller's reference. */
+static struct container *insert(struct engine *e, struct container *c, size_t at)
+{
+	c->serial = ++e->last_serial;
+	slot_insert(e->by_name, e->n, at, c);
+	e->by_serial[e->n++] = c;
+	return container_get(c);
+}
+
 int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct container **ret,
 		 struct ctn_err *err)
 {
-	struct container *c = container_alloc(e, spec);
+	struct container *c = container_alloc(e, NULL, spec);
 	bool found = false;
 	size_t at;
 	int r;
@@ -169,11 +190,37 @@ int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct con
 		r = ctn_fail(err, ENOMEM, "no memory for a container");
 	if (r == 0)
 		r = registry_ids_take(e, c, uid_base, err);
+	if (r == 0)
+		*ret = insert(e, c, at);
+	pthread_rwlock_unlock(&e->lock);
+	if (r < 0)
+		container_put(c);
+	return r;
+}
+
+int registry_add_session(struct container *parent, struct spec *spec, struct container **ret,
+			 struct ctn_err *err)
+{
+	struct engine *e = parent->engine;
+	struct container *c = container_alloc(e, parent, spec);
+	bool found = false;
+	int r = 0;
+	size_t at;
+
+	if (!c)
+		return ctn_fail(err, ENOMEM, "no memory for a session");
+	c->uid_base = parent->uid_base;
+	pthread_rwlock_wrlock(&e->lock);
+	at = name_slot(e, c->name, &found);
+	if (found)
+		r = ctn_fail(err, EEXIST, "there is a session called %s already", spec->name);
+	else if (parent->n_sessions >= SESSIONS_MAX)
+		r = ctn_fail(err, ENOSPC, "it has %d sessions already; rmdir one", SESSIONS_MAX);
+	else if (registry_grow(e) < 0)
+		r = ctn_fail(err, ENOMEM, "no memory for a session");
 	if (r == 0) {
-		c->serial = ++e->last_serial;
-		slot_insert(e->by_name, e->n, at, c);
-		e->by_serial[e->n++] = c;
-		*ret = container_get(c);
+		*ret = insert(e, c, at);
+		parent->n_sessions++;
 	}
 	pthread_rwlock_unlock(&e->lock);
 	if (r < 0)
@@ -200,7 +247,10 @@ void registry_drop(struct container *c)
 		slot_remove(e->by_name, e->n, at);
 		slot_remove(e->by_serial, e->n, serial_slot(e, c->serial));
 		e->n--;
-		registry_ids_give_back(e, c);
+		if (c->parent)
+			c->parent->n_sessions--;
+		else
+			registry_ids_give_back(e, c);
 	} else {
 		found = false;
 	}
@@ -262,7 +312,7 @@ int registry_replace(struct container *c, struct spec *spec,
 	return r;
 }
 
-struct container *container_find(struct engine *e, const char *name)
+static struct container *find_name(struct engine *e, const char *name)
 {
 	struct container *c = NULL;
 	bool found = false;
@@ -274,6 +324,21 @@ struct container *container_find(struct engine *e, const char *name)
 		c = container_get(e->by_name[at]);
 	pthread_rwlock_unlock(&e->lock);
 	return c;
+}
+
+struct container *container_find(struct engine *e, const char *name)
+{
+	return strchr(name, '/') ? NULL : find_name(e, name);
+}
+
+struct container *container_session_find(struct container *c, const char *name)
+{
+	char key[REGISTRY_NAME_MAX + 1];
+
+	if (c->parent || strlen(name) > SPEC_NAME_MAX)
+		return NULL;
+	session_key(c, name, key);
+	return find_name(c->engine, key);
 }
 
 static struct container *find_serial(struct engine *e, uint32_t serial, bool ready)
@@ -306,14 +371,16 @@ struct container *container_find_id(struct engine *e, const char *id)
 
 	pthread_rwlock_rdlock(&e->lock);
 	for (size_t i = 0; i < e->n && !c; i++) {
-		if (e->by_serial[i]->ready && strcmp(e->by_serial[i]->id, id) == 0)
+		if (e->by_serial[i]->ready && !e->by_serial[i]->parent &&
+		    strcmp(e->by_serial[i]->id, id) == 0)
 			c = container_get(e->by_serial[i]);
 	}
 	pthread_rwlock_unlock(&e->lock);
 	return c;
 }
 
-int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
+int registry_list(struct engine *e, bool (*match)(const struct container *c, const void *arg),
+		  const void *arg, struct container ***ret, size_t *ret_n)
 {
 	struct container **list;
 	size_t n = 0;
@@ -321,7 +388,7 @@ int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
 	pthread_rwlock_rdlock(&e->lock);
 	list = calloc(e->n + 1, sizeof(*list));
 	for (size_t i = 0; list && i < e->n; i++) {
-		if (e->by_name[i]->ready)
+		if (e->by_name[i]->ready && (!match || match(e->by_name[i], arg)))
 			list[n++] = container_get(e->by_name[i]);
 	}
 	pthread_rwlock_unlock(&e->lock);
@@ -330,6 +397,31 @@ int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
 	*ret = list;
 	*ret_n = n;
 	return 0;
+}
+
+static bool is_session_of(const struct container *c, const void *parent)
+{
+	return c->parent == parent;
+}
+
+int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
+{
+	return registry_list(e, is_session_of, NULL, ret, ret_n);
+}
+
+int container_session_list(struct container *c, struct container ***ret, size_t *ret_n)
+{
+	return registry_list(c->engine, is_session_of, c, ret, ret_n);
+}
+
+bool registry_has_sessions(struct container *c)
+{
+	bool has;
+
+	pthread_rwlock_rdlock(&c->engine->lock);
+	has = c->n_sessions > 0;
+	pthread_rwlock_unlock(&c->engine->lock);
+	return has;
 }
 
 void registry_free(struct engine *e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which host ids are whose. All of it under the registry's lock. */
+/* Which host ids are whose. All of it under the registry's lock. A session has those of its
+ * container, and no say in this. */
 #include <errno.h>
 #include <string.h>
 
@@ -51,6 +52,8 @@ static void mark_maps(struct engine *e, const struct spec_maps *maps, bool used)
 
 static void mark_all(struct engine *e, const struct container *c, bool used)
 {
+	if (c->parent)
+		return;
 	ids_mark(e, c->uid_base, IDS_PER_CONTAINER, used);
 	if (c->mapped) {
 		mark_maps(e, &c->mapped->oci->uids, used);
@@ -118,7 +121,7 @@ int registry_ids_check(const struct engine *e, const struct container *c, const 
 		const struct container *other = e->by_serial[i];
 		const struct spec_oci *theirs = other->mapped ? other->mapped->oci : NULL;
 
-		if (other == c)
+		if (other == c || other->parent)
 			continue;
 		r = check_maps("uidMappings", &spec->oci->uids, other,
 			       theirs ? &theirs->uids : NULL, err);
@@ -133,7 +136,7 @@ int registry_ids_check(const struct engine *e, const struct container *c, const 
 static int check_range(const struct engine *e, uid_t uid_base, struct ctn_err *err)
 {
 	for (size_t k = 0; k < e->n; k++) {
-		if (e->by_serial[k]->uid_base == uid_base)
+		if (!e->by_serial[k]->parent && e->by_serial[k]->uid_base == uid_base)
 			return ctn_fail(err, EINVAL,
 					"its host ids from %u on belong to another container",
 					uid_base);

@@ -127,6 +127,8 @@ static struct json_object *record_to_json(const struct state_record *rec)
 
 	json_object_object_add(o, "uid_base", json_object_new_uint64(rec->uid_base));
 	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
+	if (rec->parent[0])
+		json_object_object_add(o, "parent", json_object_new_string(rec->parent));
 	json_object_object_add(o, "spec", spec_to_json(rec->spec));
 	return o;
 }
@@ -151,6 +153,20 @@ static int spec_member(struct json_object *o, struct spec **ret, struct ctn_err 
 	return spec_from_json(spec, ret, err);
 }
 
+static int get_parent(struct json_object *o, char ret[STATE_ID_LEN + 1], struct ctn_err *err)
+{
+	struct json_object *v = NULL;
+	const char *id;
+
+	if (!json_object_object_get_ex(o, "parent", &v))
+		return 0;
+	id = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+	if (strlen(id) != STATE_ID_LEN || strspn(id, "0123456789abcdef") != STATE_ID_LEN)
+		return ctn_fail(err, EINVAL, "spec is damaged: its container is no id");
+	memcpy(ret, id, STATE_ID_LEN + 1);
+	return 0;
+}
+
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
 {
 	struct json_object *o = NULL;
@@ -167,6 +183,8 @@ int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
 	    base > UINT32_MAX) /* other ids than its layer's would be worse than none */
 		r = ctn_fail(err, EINVAL, "spec is damaged: its host ids are missing");
 	else
+		r = get_parent(o, rec.parent, err);
+	if (r == 0)
 		r = spec_member(o, &rec.spec, err);
 	json_object_put(o);
 	if (r == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is on disk about one container: STATE/<id>/{spec,exit,layer,work,log,log.start} survive a
- * reboot, RUN/<id>/ does not. */
+ * reboot, RUN/<id>/ does not. A session is there like a container, without layer and work. */
 #ifndef CTNFS_CORE_STATE_H
 #define CTNFS_CORE_STATE_H
 
@@ -11,12 +11,16 @@
 #include "spec.h"
 #include "wire.h"
 
+enum { STATE_ID_LEN = 64 };
+
 /**
  * struct state_record - STATE/<id>/spec.
  * @uid_base: first of its host ids. @created: nanoseconds since the epoch. @started: 0: never.
+ * @parent:   id of the container that it is a session of; "": it is none.
  */
 struct state_record {
 	uint32_t uid_base;
+	char parent[STATE_ID_LEN + 1];
 	uint64_t created;
 	struct spec *spec; /* one reference */
 };

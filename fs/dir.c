@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "../core/cleanup.h"
-#include "ops.h"
+#include "execs.h"
 
 struct dir_entry {
 	char *name;
@@ -72,6 +72,8 @@ static int add_dots(struct dir *d, const struct node_ref *ref)
 					       : node_ino_of(ref, parent, ref->extra);
 	int r = dir_add(d, ".", node_ino(ref), S_IFDIR);
 
+	if (parent->flags & N_ROOT && execs_has(ref))
+		up = execs_ino(ref);
 	return r < 0 ? r : dir_add(d, "..", up, S_IFDIR);
 }
 
@@ -126,7 +128,7 @@ static int add_rows(struct dir *d, const struct node_ref *ref)
 
 	for (const struct node *node = node_next(ref->node, NULL); r == 0 && node;
 	     node = node_next(ref->node, node)) {
-		if (node->flags & (N_UNLISTED | N_SCRATCH))
+		if (node->flags & (N_UNLISTED | N_SCRATCH | N_EXECS))
 			continue;
 		if (node->flags & N_OWN)
 			r = add_processes(d, ref, node);
@@ -138,12 +140,13 @@ static int add_rows(struct dir *d, const struct node_ref *ref)
 	return r;
 }
 
+/* Of the root, or the sessions of a container. */
 static int add_containers(struct dir *d, const struct node_ref *ref)
 {
 	const struct node *node = node_at(ROW_CONTAINER);
 	struct container **all = NULL;
 	size_t n = 0;
-	int r = container_list(ref->fs->engine, &all, &n);
+	int r = ref->c ? execs_list(ref, &all, &n) : container_list(ref->fs->engine, &all, &n);
 
 	for (size_t i = 0; i < n; i++) {
 		struct node_ref each = {.fs = ref->fs, .node = node, .c = all[i]};
@@ -183,7 +186,7 @@ static int dir_fill(struct dir *d, struct fs *fs)
 	r = add_dots(d, &ref);
 	if (r == 0)
 		r = add_rows(d, &ref);
-	if (r == 0 && !ref.c)
+	if (r == 0 && (!ref.c || execs_is(ref.node)))
 		r = add_containers(d, &ref);
 	if (r == 0 && ref.c)
 		r = add_scratch(d, &ref);
@@ -230,8 +233,8 @@ void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 /*
  * What the kernel may keep of an entry that it lists: directories only, since what it is told of
  * files it asks again anyway. A container is looked up by its name: it may be another one by now,
- * or none (-ENOENT). No rename can come between this answer and its use, since both hold the
- * directory's lock in the kernel.
+ * or none (-ENOENT). A session keeps its name, and the kernel nothing about it. No rename can come
+ * between this answer and its use, since both hold the directory's lock in the kernel.
  */
 static int entry_plus(struct fs *fs, const struct dir_entry *entry, struct fuse_entry_param *ret)
 {
@@ -244,7 +247,7 @@ static int entry_plus(struct fs *fs, const struct dir_entry *entry, struct fuse_
 	if (!S_ISDIR(entry->mode) || entry->name[0] == '.')
 		return 0;
 	r = node_ref_get(fs, entry->ino, &ref);
-	if (r == 0 && node_row(ref.node) == ROW_CONTAINER) {
+	if (r == 0 && node_row(ref.node) == ROW_CONTAINER && !execs_has(&ref)) {
 		container_put(ref.c);
 		ref.c = container_find(fs->engine, entry->name);
 		r = ref.c ? 0 : -ENOENT;

@@ -154,8 +154,10 @@ static void print_life(struct container *c, const struct container_view *view, F
 	print_exit(view, out);
 	/* 0: nobody was there to see it, and 255 stands for that. */
 	fprintf(out, "\nExitSeen:\t%s", !view->has_exit ? "" : view->exit_unknown ? "0" : "1");
-	fprintf(out, "\nOomKilled:\t%d\nRestarts:\t%" PRIu64 "\n", container_oom_killed(c),
-		view->restarts);
+	fputs("\nOomKilled:\t", out);
+	if (!container_of_session(c)) /* the memory is its container's */
+		fprintf(out, "%d", container_oom_killed(c));
+	fprintf(out, "\nRestarts:\t%" PRIu64 "\n", view->restarts);
 }
 
 int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)

@@ -104,7 +104,7 @@ static int open_engine(struct server *s, struct ctn_err *err)
 	if (r == 0)
 		r = engine_new(&o, &s->fs.engine, err);
 	if (r == 0)
-		engine_on_change(s->fs.engine, watch_changed, &s->fs);
+		engine_on_change(s->fs.engine, node_changed, &s->fs);
 	return r;
 }
 
@@ -318,7 +318,7 @@ static void end(struct server *s)
 	write_end();
 	park_abort_all();
 	handle_end();
-	engine_free(s->fs.engine); /* ends its thread; nothing calls watch_changed() any more */
+	engine_free(s->fs.engine); /* ends its thread; nothing calls node_changed() any more */
 	watch_end();
 	mount_detach(&s->mount);
 	if (s->fs.session) {

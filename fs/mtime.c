@@ -84,6 +84,31 @@ uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t l
 	return mtime;
 }
 
+void mtime_touch(const struct node_ref *ref)
+{
+	struct seen_files **p;
+
+	pthread_mutex_lock(&lock);
+	p = find(container_serial(ref->c));
+	if (!*p)
+		*p = files_new(container_serial(ref->c));
+	if (*p)
+		(*p)->rows[node_row(ref->node)].mtime = mtime_now();
+	pthread_mutex_unlock(&lock);
+}
+
+uint64_t mtime_touched(const struct node_ref *ref)
+{
+	const struct seen_files *files;
+	uint64_t mtime;
+
+	pthread_mutex_lock(&lock);
+	files = *find(container_serial(ref->c));
+	mtime = files ? files->rows[node_row(ref->node)].mtime : 0;
+	pthread_mutex_unlock(&lock);
+	return mtime;
+}
+
 void mtime_forget(uint32_t serial)
 {
 	struct seen_files **p, *files;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../core/cleanup.h"
+#include "execs.h"
 #include "ops.h"
 
 enum { BLOCK_SIZE = 128 << 10, SECTOR = 512 };
@@ -45,6 +46,8 @@ bool node_visible(const struct node *node, struct container *c)
 	struct container_view view;
 	bool running;
 
+	if (c && container_of_session(c) && !(node->flags & N_SESSION))
+		return false;
 	if (!(node->flags & (N_RUNNING | N_STOPPED)))
 		return true;
 	container_view_get(c, &view);
@@ -91,9 +94,13 @@ double node_attr_timeout(const struct node *node)
 		       : 0;
 }
 
-static double entry_timeout_of(const struct node *node)
+/* The removal of a session can outlive the rmdir(2) that asked for it, and then the kernel does not
+ * hear when it is gone. */
+static double entry_timeout_of(const struct node_ref *ref)
 {
-	return node->flags & (N_FRESH | N_RUNNING | N_STOPPED | N_MANY) ? 0 : STABLE_SECS;
+	if (node_row(ref->node) == ROW_CONTAINER && execs_has(ref))
+		return 0;
+	return ref->node->flags & (N_FRESH | N_RUNNING | N_STOPPED | N_MANY) ? 0 : STABLE_SECS;
 }
 
 /* --- content --- */
@@ -139,6 +146,8 @@ static uint64_t container_mtime(const struct node_ref *ref)
 	struct container_view view;
 	uint64_t mtime;
 
+	if (execs_is(ref->node))
+		return execs_mtime(ref);
 	container_view_get(ref->c, &view);
 	if (ref->node->flags & N_CONST)
 		mtime = view.created;
@@ -155,18 +164,23 @@ static nlink_t link_count(const struct node_ref *ref)
 	struct container **all = NULL;
 	size_t n = 0;
 	nlink_t count = 2;
+	int r = 0;
 
 	if (!S_ISDIR(ref->node->mode))
 		return 1;
-	if (!node_parent(ref->node) &&
-	    container_list(ref->fs->engine, &all, &n) < 0) /* without memory */
-		return 1;				   /* says: find out by yourself */
+	if (!node_parent(ref->node))
+		r = container_list(ref->fs->engine, &all, &n);
+	else if (execs_is(ref->node))
+		r = execs_list(ref, &all, &n);
+	if (r < 0)	  /* without memory */
+		return 1; /* says: find out by yourself */
 	for (size_t i = 0; i < n; i++)
 		container_put(all[i]);
 	free(all);
 	for (const struct node *node = node_next(ref->node, NULL); node;
 	     node = node_next(ref->node, node))
-		count += S_ISDIR(node->mode);
+		count += S_ISDIR(node->mode) && !(node->flags & N_EXECS) &&
+			 node_visible(node, ref->c);
 	return count + n;
 }
 
@@ -236,7 +250,7 @@ int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct 
 	static _Atomic uint32_t fresh;
 	struct fuse_entry_param e = {
 		.attr_timeout = node_attr_timeout(ref->node),
-		.entry_timeout = entry_timeout_of(ref->node),
+		.entry_timeout = entry_timeout_of(ref),
 	};
 	int r = node_stat(ref, &e.attr, err);
 
@@ -248,6 +262,21 @@ int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct 
 				 ++fresh & ((1U << NODE_EXTRA_BITS) - 1), node_row(ref->node));
 	*ret = e;
 	return 0;
+}
+
+void node_changed(void *arg, uint32_t serial)
+{
+	const struct fs *fs = arg;
+	struct container *c;
+
+	watch_changed(serial);
+	c = container_find_serial(fs->engine, serial);
+	if (!c) {
+		mtime_forget(serial);
+		ns_link_forget(serial);
+		scratch_forget(serial);
+	}
+	container_put(c);
 }
 
 int node_refuse(const struct node_ref *ref, const struct ctn_err *err)

@@ -53,7 +53,9 @@ enum node_flags {
 	N_JSON = 1 << 15,    /* a list of which an entry can be a JSON document of many lines */
 	N_LINKS = 1 << 16,   /* stands for the links that users make here (@extra: which) */
 	N_STDIN = 1 << 17,   /* writes go to the program's standard input (stdin.c) */
-	N_MANY = N_OWN | N_LINKS | N_SCRATCH,
+	N_SESSION = 1 << 18, /* also there in execs/<name>/, about that session */
+	N_EXECS = 1 << 19,   /* stands for the sessions, each of which is of ROW_CONTAINER */
+	N_MANY = N_OWN | N_LINKS | N_SCRATCH | N_EXECS,
 };
 
 struct node;
@@ -115,8 +117,9 @@ const struct node *node_child(const struct node *dir, const char *name, unsigned
  * the end. */
 const struct node *node_next(const struct node *dir, const struct node *previous);
 
-/** node_nearest() - for "did you mean": the name in @dir that is most like @name, or NULL. */
-const char *node_nearest(const struct node *dir, const char *name);
+/** node_nearest() - for "did you mean": of the rows in @dir with all of @flags the name that is
+ * most like @name, or NULL. */
+const char *node_nearest(const struct node *dir, const char *name, unsigned flags);
 
 /** tree_init() - work out parents; once, before anything else. tree_print() - `ctnfs --tree`.
  * tree_print_readme() - the root README. */
@@ -133,7 +136,7 @@ int node_ref_get(struct fs *fs, fuse_ino_t ino, struct node_ref *ret);
 void node_ref_put(struct node_ref *ref);
 fuse_ino_t node_ino(const struct node_ref *ref); /* st_ino: without the counter of fresh nodes */
 
-/** node_visible() - whether the row exists now for that container. */
+/** node_visible() - whether the row exists now for that container or session. */
 bool node_visible(const struct node *node, struct container *c);
 
 /** node_render() - the content of a file (or target of a link) now, to be freed. */
@@ -141,6 +144,10 @@ int node_render(const struct node_ref *ref, char **ret, size_t *ret_len, struct 
 
 /** node_stat() - its attributes now, true size included. */
 int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err);
+
+/** node_changed() - for engine_on_change(): wake who polls; of one that is gone forget what was
+ * kept about its files. @arg: struct fs. */
+void node_changed(void *arg, uint32_t serial);
 
 /** node_refuse() - put a refusal into the `error` files: the container's under the file's path, and
  * the root's. Return: @err->code (positive). */
@@ -239,9 +246,8 @@ int store_spec(const struct node_ref *ref, struct write_op *op, const char *text
 /** watch_read_wait() - answer a read of `wait`: at once, EAGAIN, or parked until the container has
  * exited; then "N\n" from @off. */
 void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off);
-/** watch_changed() - for engine_on_change(): wake the poll(2)ers of that container. @arg: struct
- * fs. */
-void watch_changed(void *arg, uint32_t serial);
+/** watch_changed() - wake the poll(2)ers of that container. */
+void watch_changed(uint32_t serial);
 /** watch_forget() - a handle is being released: drop its poll handle. */
 void watch_forget(struct handle *h);
 

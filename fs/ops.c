@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 
 #include "../core/cleanup.h"
+#include "execs.h"
 
 enum { NAME_BYTES_MAX = 255, BLOCK_SIZE = 4096 };
 
@@ -53,7 +54,8 @@ static const struct node *find_alias(const struct node_ref *dir, const char *nam
 	return knob ? find_row(dir, knob->name) : NULL;
 }
 
-/* @ret borrows @dir's reference, but for a container in the root, of which it gets one. */
+/* @ret borrows @dir's reference, but for a container in the root, and a session, of which it gets
+ * one. */
 static int find_entry(const struct node_ref *dir, const char *name, struct node_ref *ret)
 {
 	const struct node *first = node_next(dir->node, NULL);
@@ -66,6 +68,8 @@ static int find_entry(const struct node_ref *dir, const char *name, struct node_
 	} else if (!ref.node && !dir->c) {
 		ref.c = container_find(dir->fs->engine, name);
 		ref.node = ref.c ? node_at(ROW_CONTAINER) : NULL;
+	} else if (!ref.node && execs_is(dir->node)) {
+		return execs_find(dir, name, ret) ? 0 : -ENOENT;
 	}
 	if (!ref.node && !ns_link_find(dir, name, &ref) &&
 	    !(dir->c && scratch_find(dir, name, &ref)))

@@ -12,8 +12,12 @@ void node_root_touch(void);
 struct timespec timespec_of(uint64_t ns);
 
 /** mtime_of_content() - when the content of a file became @text, as far as anybody has looked.
- * mtime_forget() - the container is gone. mtime_now() - nanoseconds since the epoch. */
+ * mtime_touch() - it has changed just now, mtime_touched() - when that was, 0: never; of a
+ * container's file without content. mtime_forget() - the container is gone. mtime_now() -
+ * nanoseconds since the epoch. */
 uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t len);
+void mtime_touch(const struct node_ref *ref);
+uint64_t mtime_touched(const struct node_ref *ref);
 void mtime_forget(uint32_t serial);
 uint64_t mtime_now(void);
 
@@ -106,6 +110,9 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
 /* ops_change.c */
+/** refuse_name() - put a refusal about @name in @dir into the `error` files, and reply it. */
+void refuse_name(fuse_req_t req, const struct node_ref *dir, const char *name,
+		 const struct ctn_err *err);
 /** explain_absence() - why there is no file called @name in @dir, and what was meant. Return:
  * -ENOENT. */
 int explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err);

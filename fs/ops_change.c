@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 
 #include "../core/cleanup.h"
-#include "ops.h"
+#include "execs.h"
 
 enum { WHERE_ROOM = 80 };
 
@@ -23,9 +23,8 @@ static void make_where(const struct node *dir, const char *name, char ret[WHERE_
 	}
 }
 
-/* Put a refusal about @name in @dir into the `error` files, and reply it. */
-static void refuse(fuse_req_t req, const struct node_ref *dir, const char *name,
-		   const struct ctn_err *err)
+void refuse_name(fuse_req_t req, const struct node_ref *dir, const char *name,
+		 const struct ctn_err *err)
 {
 	char where[WHERE_ROOM];
 
@@ -53,7 +52,7 @@ __attribute__((format(printf, 5, 6))) static void refuse_at(fuse_req_t req, fuse
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	(void)ctn_fail(&err, code, "%s", text);
-	refuse(req, &dir, name, &err);
+	refuse_name(req, &dir, name, &err);
 	node_ref_put(&dir);
 }
 
@@ -64,13 +63,14 @@ static bool is_root(fuse_ino_t ino)
 
 /* --- files that are not there --- */
 
-/* A row of that name in another directory of a container. */
-static const struct node *find_elsewhere(const char *name)
+/* A row of that name with all of @flags in another directory of a container. */
+static const struct node *find_elsewhere(const char *name, unsigned flags)
 {
 	const struct node *node;
 
 	for (unsigned row = ROW_CONTAINER + 1; (node = node_at(row)); row++) {
-		if (!(node->flags & (N_ROOT | N_OWN)) && strcmp(node_name(node), name) == 0)
+		if (!(node->flags & (N_ROOT | N_OWN)) && (node->flags & flags) == flags &&
+		    strcmp(node_name(node), name) == 0)
 			return node;
 	}
 	return NULL;
@@ -78,15 +78,20 @@ static const struct node *find_elsewhere(const char *name)
 
 int explain_absence(const struct node_ref *dir, const char *name, struct ctn_err *err)
 {
-	const char *nearest = node_nearest(dir->node, name);
-	const struct node *elsewhere = dir->c ? find_elsewhere(name) : NULL;
+	const unsigned flags = execs_has(dir) ? N_SESSION : 0;
+	const char *nearest = node_nearest(dir->node, name, flags);
+	const struct node *elsewhere = dir->c ? find_elsewhere(name, flags) : NULL;
+	const struct node *row = node_child(dir->node, name, 0);
 
 	if (!dir->c)
 		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; mkdir makes a container", name);
-	else if (node_child(dir->node, name, 0))
+	else if (row && (row->flags & flags) != flags)
+		(void)ctn_fail(err, ENOENT,
+			       "'%.80s' is not a session's own; its container has it: ../../%.80s",
+			       name, row->path);
+	else if (row)
 		(void)ctn_fail(err, ENOENT, "'%.80s' is not there while the container %s", name,
-			       node_child(dir->node, name, 0)->flags & N_RUNNING ? "does not run"
-										 : "runs");
+			       row->flags & N_RUNNING ? "does not run" : "runs");
 	else if (elsewhere)
 		(void)ctn_fail(err, ENOENT, "no file '%.80s' here; did you mean %s?", name,
 			       elsewhere->path);
@@ -129,6 +134,8 @@ static int make_scratch(fuse_req_t req, const struct node_ref *dir, const char *
 	struct node_ref ref;
 	int r;
 
+	if (execs_is(dir->node))
+		return ctn_fail(err, EPERM, "only mkdir makes something here: a session");
 	if (!scratch_may(dir, name, !fi || fi->flags & O_EXCL))
 		return explain_absence(dir, name, err);
 	r = scratch_create(dir, name, &ref, err);
@@ -153,7 +160,7 @@ static void create_file(fuse_req_t req, fuse_ino_t parent, const char *name,
 		return;
 	}
 	if (make_scratch(req, &dir, name, fi, &err) < 0)
-		refuse(req, &dir, name, &err);
+		refuse_name(req, &dir, name, &err);
 	node_ref_put(&dir);
 }
 
@@ -193,7 +200,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	}
 	r = ns_link_create(&dir, name, target, &ref, &err);
 	if (r < 0)
-		refuse(req, &dir, name, &err);
+		refuse_name(req, &dir, name, &err);
 	else if (entry_fill(&ref, &e, NULL) < 0)
 		fuse_reply_err(req, ENOENT); /* somebody was quick to remove it */
 	else
@@ -247,7 +254,7 @@ static void reply_made(fuse_req_t req, const struct node_ref *dir, const char *n
 	int r = container_create(dir->fs->engine, name, &ref.c, &err);
 
 	if (r < 0) {
-		refuse(req, dir, name, &err);
+		refuse_name(req, dir, name, &err);
 		return;
 	}
 	node_root_touch();
@@ -265,17 +272,20 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r;
 
 	(void)mode; /* directories have the modes of the table */
-	if (!is_root(parent)) {
-		refuse_at(req, parent, name, EPERM,
-			  "no directories can be made in a container's; mkdir beside it makes "
-			  "another container");
+	r = node_ref_get(req_fs(req), parent, &dir);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
 		return;
 	}
-	r = node_ref_get(req_fs(req), parent, &dir);
-	if (r < 0)
-		fuse_reply_err(req, -r);
-	else
+	if (is_root(parent))
 		reply_made(req, &dir, name);
+	else if (execs_is(dir.node))
+		execs_mkdir(req, &dir, name);
+	else
+		refuse_at(req, parent, name, EPERM,
+			  "no directories can be made here; mkdir beside the container makes "
+			  "another one, mkdir in its execs/ a session");
+	node_ref_put(&dir);
 }
 
 /* The container itself gets the sentence, too, where there is one. */
@@ -291,18 +301,21 @@ static void refuse_container(fuse_req_t req, const char *name, const struct ctn_
 	fuse_reply_err(req, err->code);
 }
 
-static int remove_container(struct fs *fs, const char *name, struct ctn_err *err)
+static void rmdir_inside(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct container *c = container_find(fs->engine, name);
-	int r = container_remove(fs->engine, name, err);
+	struct node_ref dir;
+	int r = node_ref_get(req_fs(req), parent, &dir);
 
-	if (r == 0 && c) {
-		mtime_forget(container_serial(c));
-		ns_link_forget(container_serial(c));
-		scratch_forget(container_serial(c));
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
 	}
-	container_put(c);
-	return r;
+	if (execs_is(dir.node))
+		execs_rmdir(req, &dir, name);
+	else
+		refuse_at(req, parent, name, EPERM,
+			  "a container's directories stay; rmdir of its own removes it");
+	node_ref_put(&dir);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -310,11 +323,10 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct ctn_err err = {0};
 
 	if (!is_root(parent)) {
-		refuse_at(req, parent, name, EPERM,
-			  "a container's directories stay; rmdir of its own removes it");
+		rmdir_inside(req, parent, name);
 		return;
 	}
-	if (remove_container(req_fs(req), name, &err) < 0) {
+	if (container_remove(req_fs(req)->engine, name, &err) < 0) {
 		refuse_container(req, name, &err);
 		return;
 	}
@@ -348,7 +360,7 @@ static bool rename_link(fuse_req_t req, fuse_ino_t parent, const char *name, fus
 	if (ns_link_find(&dir, name, &link) && node_ref_get(dir.fs, newparent, &newdir) == 0) {
 		found = true;
 		if (ns_link_rename(&dir, name, &newdir, newname, flags, &err) < 0)
-			refuse(req, &newdir, newname, &err);
+			refuse_name(req, &newdir, newname, &err);
 		else
 			fuse_reply_err(req, 0);
 		node_ref_put(&newdir);
@@ -363,7 +375,7 @@ static void rename_file(fuse_req_t req, fuse_ino_t parent, const char *name, fus
 {
 	struct node_ref dir, newdir;
 	int r = node_ref_get(req_fs(req), parent, &dir);
-	bool answered;
+	bool answered, sessions;
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -376,12 +388,14 @@ static void rename_file(fuse_req_t req, fuse_ino_t parent, const char *name, fus
 		return;
 	}
 	answered = dir.c && scratch_rename(req, &dir, name, &newdir, newname, flags);
+	sessions = execs_is(dir.node) || execs_is(newdir.node);
 	node_ref_put(&dir);
 	node_ref_put(&newdir);
 	if (!answered)
 		refuse_at(req, parent, name, EPERM,
-			  "this file stays where it is; containers can be renamed, beside each "
-			  "other");
+			  sessions ? "a session keeps its name and its place; mkdir makes another"
+				   : "this file stays where it is; containers can be renamed, "
+				     "beside each other");
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,

@@ -20,6 +20,7 @@
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
 #define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0700, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
+#define SFIELD(path, when, doc)                          RW(path, N_CONFIG | N_SESSION, when, show_field, store_field, path, doc)
 #define LIST(path, show, when, doc)                      RW(path, N_MULTI | N_CONFIG, when, show, NULL, path, doc)
 #define DOC(path, flags, when, show, store, doc)         RW(path, N_DOC | flags, when, show, store, NULL, doc)
 #define KNOB_RO(name, doc)                               ROW("cgroup/" name, S_IFREG | 0400, N_OBS, NULL, show_knob, NULL, name, doc)
@@ -31,7 +32,7 @@
 /* The order is that of every listing. Rows 1 and 2 are ROW_ROOT and ROW_CONTAINER. */
 static const struct node nodes[] = {
 	DIR_ROW("",             N_ROOT,                                                       "the mount; a directory in it is a container: mkdir makes one, mv renames it, rmdir removes it"),
-	DIR_ROW("",             0,                                                            "a container"),
+	DIR_ROW("",             N_SESSION,                                                    "a container"),
 
 	/*      path            flags                 when       show            store, arg   one line of documentation */
 	DOC(    "new",          N_ROOT | N_FRESH,     "live",    show_new,       store_new,   "makes containers from JSON documents, or from a line with an OCI bundle's path; read: a document to start from"),
@@ -39,22 +40,22 @@ static const struct node nodes[] = {
 	RO(     "error",        N_ROOT,                          show_root_error,             "the last refusals, a line each: time, errno, container, sentence"),
 	RO(     "status",       N_ROOT | N_OBS,                  show_root_status,            "version, directories, cgroups, counts, as Key:<tab>value lines"),
 
-	RW(     "cmd",          N_FRESH | N_CONFIG,   "stopped", show_field,     store_cmd, "cmd", "the command: words quoted as for a shell, or a JSON array; writing it starts the container"),
+	RW(     "cmd",          N_FRESH | N_CONFIG | N_SESSION, "stopped", show_field, store_cmd, "cmd", "the command: words quoted as for a shell, or a JSON array; writing it starts the container"),
 	FIELD(  "start",                              "next",                                 "1: writing cmd starts it; 0: writing cmd only stores it"),
-	RW(     "ctl",          N_FRESH | N_CONST,    "live",    show_ctl,       store_ctl, NULL, "the verbs: write one and it is so when the write returns"),
-	RO(     "state",        N_OBS | N_STATE,                 show_state,                  "one of created running paused stopping restarting exited"),
-	RO(     "status",       N_OBS,                           show_status,                 "all about it, as Key:<tab>value lines"),
-	RO(     "pending",      0,                               show_pending,                "what waits for the next start: file and value, a line each"),
-	RO(     "pid",          N_OBS | N_STATE,                 show_pid,                    "pid of its first process on the host; empty when there is none"),
-	RO(     "id",           N_CONST,                         show_id,                     "64 hex digits"),
-	RO(     "exit",         N_OBS | N_STATE,                 show_exit,                   "exit code, 128+signal when killed; empty while it runs"),
+	RW(     "ctl",          N_FRESH | N_CONST | N_SESSION, "live", show_ctl,       store_ctl, NULL, "the verbs: write one and it is so when the write returns"),
+	RO(     "state",        N_OBS | N_STATE | N_SESSION,     show_state,                  "one of created running paused stopping restarting exited"),
+	RO(     "status",       N_OBS | N_SESSION,               show_status,                 "all about it, as Key:<tab>value lines"),
+	RO(     "pending",      N_SESSION,                       show_pending,                "what waits for the next start: file and value, a line each"),
+	RO(     "pid",          N_OBS | N_STATE | N_SESSION,     show_pid,                    "pid of its first process on the host; empty when there is none"),
+	RO(     "id",           N_CONST | N_SESSION,             show_id,                     "64 hex digits"),
+	RO(     "exit",         N_OBS | N_STATE | N_SESSION,     show_exit,                   "exit code, 128+signal when killed; empty while it runs"),
 	DOC(    "spec",         N_CONFIG,             "stopped", show_spec,      store_spec,  "its configuration as one JSON document, which new takes, too"),
 	RO(     "config.json",  N_CONFIG,                        show_config_json,            "the same as an OCI runtime document"),
-	RO(     "wait",         N_WAIT | N_UNLISTED | N_STATE,   show_exit,                   "not listed; a read ends when the container has, with its exit code"),
-	RO(     "error",        0,                               show_error,                  "its last refusals, a line each: time, errno, file, sentence"),
-	LIST(   "env",          show_field,           "next",                                 "KEY=value a line; > replaces, >> adds, -KEY removes"),
-	FIELD(  "cwd",                                "next",                                 "working directory inside"),
-	FIELD(  "user",                               "next",                                 "whom it runs as inside: name, uid, or uid:gid"),
+	RO(     "wait",         N_WAIT | N_UNLISTED | N_STATE | N_SESSION, show_exit,                   "not listed; a read ends when the container has, with its exit code"),
+	RO(     "error",        N_SESSION,                       show_error,                  "its last refusals, a line each: time, errno, file, sentence"),
+	RW(     "env",          N_MULTI | N_CONFIG | N_SESSION, "next", show_field, NULL, "env",                              "KEY=value a line; > replaces, >> adds, -KEY removes"),
+	SFIELD( "cwd",                                "next",                                 "working directory inside"),
+	SFIELD( "user",                               "next",                                 "whom it runs as inside: name, uid, or uid:gid"),
 	FIELD(  "hostname",                           "live",                                 "host name inside"),
 	FIELD(  "rootfs",                             "next",                                 "host, or a directory; then overlay (changes go to its layer), ro, or rw"),
 	LIST(   "mounts",       show_field,           "next",                                 "fstab(5) lines: /srv/redis /data none bind,rw 0 0; -/tmp removes one, or a default"),
@@ -103,17 +104,19 @@ static const struct node nodes[] = {
 	RAW("pids"), RAW("freezer"), RAW("devices"), RAW("blkio"),
 	LINK(   "memory.limit", N_CONST,                         show_target, "cgroup/memory.limit", "to cgroup/memory.limit"),
 
-	RO(     "ps",           N_OBS,                           show_ps,                     "its processes as a tree: host pid, own pid, user, state, memory, cpu time, command"),
+	RO(     "ps",           N_OBS | N_SESSION,               show_ps,                     "its processes as a tree: host pid, own pid, user, state, memory, cpu time, command"),
 	LINK(   "proc",         N_RUNNING | N_STATE,             show_proc_link, "",          "while it runs: to /proc/PID of its first process"),
 	LINK(   "root",         N_RUNNING | N_STATE,             show_proc_link, "/root",     "while it runs: to its root directory as it sees it"),
 	LINK(   "layer",        N_CONST,                         show_layer_link, NULL,       "to its own writable layer: all that it has changed"),
-	DIR_ROW("procs",        0,                                                            "its processes, by their own pids"),
-	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
+	DIR_ROW("procs",        N_SESSION,                                                    "its processes, by their own pids"),
+	LINK(   "procs/*",      N_OWN | N_STATE | N_SESSION,     show_own_link, NULL,         "to /proc/PID of that process on the host"),
 	PROGRAM("exec",         "ctnfs-exec",                                                 "a program: db/exec PROGRAM ARG... runs one inside, with the caller's streams, terminal and exit status"),
-	ROW(    "stdin", S_IFREG | 0200, N_FRESH | N_STDIN | N_STATE, "live", NULL, NULL, NULL,  "the program's standard input: > is the whole of it, >> leaves it open, : > closes it"),
-	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
-	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
-	RW(     "*",            N_SCRATCH,            NULL,      show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
+	ROW(    "stdin", S_IFREG | 0200, N_FRESH | N_STDIN | N_STATE | N_SESSION, "live", NULL, NULL, NULL,  "the program's standard input: > is the whole of it, >> leaves it open, : > closes it"),
+	RW(     "log",          N_LOG | N_SESSION,    "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
+	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
+	DIR_ROW("execs",        0,                                                            "programs that are started in it while it runs: mkdir makes a session, rmdir ends and removes it"),
+	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log log.max, each as above"),
+	RW(     "*",            N_SCRATCH | N_SESSION, NULL,     show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
 };
 /* clang-format on */
 
@@ -193,7 +196,7 @@ const struct node *node_child(const struct node *dir, const char *name, unsigned
 
 enum { NAME_LOOKED_AT = 32 }; /* longer names allow no more wrong letters */
 
-const char *node_nearest(const struct node *dir, const char *name)
+const char *node_nearest(const struct node *dir, const char *name, unsigned flags)
 {
 	const char *best = NULL;
 	unsigned best_distance = 3 + (unsigned)strnlen(name, NAME_LOOKED_AT) / 8;
@@ -202,7 +205,8 @@ const char *node_nearest(const struct node *dir, const char *name)
 		unsigned d = ctn_distance(name, node_name(n));
 
 		/* Two wrong letters of three are no likeness. */
-		if (n->flags & N_MANY || d >= best_distance || d >= strlen(node_name(n)))
+		if (n->flags & N_MANY || (n->flags & flags) != flags || d >= best_distance ||
+		    d >= strlen(node_name(n)))
 			continue;
 		best = node_name(n);
 		best_distance = d;

@@ -196,9 +196,8 @@ static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
 	return 0;
 }
 
-void watch_changed(void *arg, uint32_t serial)
+void watch_changed(uint32_t serial)
 {
-	(void)arg;
 	end_watchers(take_watchers(NULL, serial), true);
 }
 

@@ -14,6 +14,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "enter.h"
 #include "joins.h"
 #include "rights.h"
 #include "spawn.h"
@@ -23,7 +24,8 @@ int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go togeth
 /* Without a mount namespace of its own the container is in the host's, not in the server's. */
 static int enter_host_mounts(const struct plan *p, struct ctn_err *err)
 {
-	if (!plan_has_ns(p, CLONE_NEWNS) && setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
+	if (!plan_has_ns(p, CLONE_NEWNS) && !plan_joins(p, CLONE_NEWNS) &&
+	    setns(p->host_mnt_fd, CLONE_NEWNS) < 0)
 		return ctn_fail_errno(err, "enter the host's mount namespace");
 	return 0;
 }
@@ -136,12 +138,44 @@ static uint64_t start_ticks(int procfd)
 	return p ? strtoull(p, NULL, 10) : 0;
 }
 
+/* @s has its pid and pidfd: note when it began, which tells it from others. */
+static int identify(struct spawned *s, int *ret_procfd, struct ctn_err *err)
+{
+	char path[32];
+	int procfd;
+
+	fcntl(s->pidfd, F_SETFD, FD_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d", s->pid);
+	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (procfd < 0)
+		return ctn_fail_errno(err, "open %s", path);
+	s->start = start_ticks(procfd);
+	*ret_procfd = procfd;
+	return 0;
+}
+
+/* In a container that runs: nothing is to be prepared for it. */
+static int spawn_enter(const struct plan *p, struct spawned *s, const int report[2],
+		       struct ctn_err *err)
+{
+	const int keep[] = {s->io.child_in, s->io.child_out, s->io.child_err, report[1]};
+	ctn_autoclose int procfd = -1;
+	pid_t pid = enter_clone(p, p->join_fds[0], keep, CTN_COUNT(keep), &s->pidfd, err);
+
+	if (pid == 0)
+		enter_run(p, &s->io, report[1]);
+	if (pid < 0)
+		return pid;
+	s->pid = pid;
+	return identify(s, &procfd, err);
+}
+
 static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 		       const int report[2], struct ctn_err *err)
 {
 	struct joined joined = {.pidfd = -1, .proc = -1, .sys = -1};
 	ctn_autoclose int procfd = -1;
-	char path[32];
+	int r;
 
 	s->pid = clone_stage(p, &joined, err);
 	if (s->pid < 0)
@@ -152,13 +186,8 @@ static int spawn_stage(const struct plan *p, struct spawned *s, const int go[2],
 		close(go[0]);
 		stage_run(p, &s->io, go[1], report[1]);
 	}
-	fcntl(s->pidfd, F_SETFD, FD_CLOEXEC);
-	snprintf(path, sizeof(path), "/proc/%d", s->pid);
-	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (procfd < 0)
-		return ctn_fail_errno(err, "open %s", path);
-	s->start = start_ticks(procfd);
-	return equip_stage(p, &joined, procfd, go[0], err);
+	r = identify(s, &procfd, err);
+	return r < 0 ? r : equip_stage(p, &joined, procfd, go[0], err);
 }
 
 int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
@@ -176,7 +205,8 @@ int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, go) < 0 ||
 	    pipe2(report, O_CLOEXEC | O_NONBLOCK) < 0)
 		return ctn_fail_errno(err, "make the stage's channels");
-	r = spawn_stage(p, ret, go, report, err);
+	r = p->msg->flags & WIRE_ENTER ? spawn_enter(p, ret, report, err)
+				       : spawn_stage(p, ret, go, report, err);
 	/* The stage's ends are its own now; an early end of it shows as end of file here. */
 	close(go[1]);
 	close(report[1]);

@@ -247,7 +247,7 @@ static inline void fixture_begin(void)
 	options.monitor = getenv("CTNFS_MONITOR");
 	if (!options.monitor && n > 0) {
 		monitor[n] = '\0';
-		strcpy(strrchr(monitor, '/'), "/../../core/ctnfs-monitor");
+		strcpy(strrchr(monitor, '/'), "/../ctnfs-monitor");
 		options.monitor = monitor;
 	}
 	skip_unless_possible();
