@@ -163,7 +163,7 @@ static int spawn_enter(const struct plan *p, struct spawned *s, const int report
 	pid_t pid = enter_clone(p, p->join_fds[0], keep, CTN_COUNT(keep), &s->pidfd, err);
 
 	if (pid == 0)
-		enter_run(p, &s->io, report[1]);
+		enter_run(p, &s->io, 0, report[1]);
 	if (pid < 0)
 		return pid;
 	s->pid = pid;
