@@ -248,7 +248,7 @@ def test_listing(idle, s):
     assert set(os.listdir(s.path())) == set(words) - {"wait"}
     for name in words:
         st = os.lstat(s.path(name))
-        assert stat.S_IMODE(st.st_mode) in (0o400, 0o600, 0o700), name
+        assert stat.S_IMODE(st.st_mode) in (0o200, 0o400, 0o600, 0o700), name
         assert st.st_ino != os.lstat(idle.path(name)).st_ino, name
         if not stat.S_ISDIR(st.st_mode) and name != "wait":
             s.read(name)
