@@ -111,6 +111,7 @@ static const struct node nodes[] = {
 	DIR_ROW("procs",        N_SESSION,                                                    "its processes, by their own pids"),
 	LINK(   "procs/*",      N_OWN | N_STATE | N_SESSION,     show_own_link, NULL,         "to /proc/PID of that process on the host"),
 	PROGRAM("exec",         "ctnfs-exec",                                                 "a program: db/exec PROGRAM ARG... runs one inside, with the caller's streams, terminal and exit status"),
+	PROGRAM("attach",       "ctnfs-attach",                                               "a program: connects your terminal with the container's, where tty is 1; ctrl-p ctrl-q leaves it"),
 	ROW(    "stdin", S_IFREG | 0200, N_FRESH | N_STDIN | N_STATE | N_SESSION, "live", NULL, NULL, NULL,  "the program's standard input: > is the whole of it, >> leaves it open, : > closes it"),
 	RW(     "log",          N_LOG | N_SESSION,    "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
 	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),

@@ -11,7 +11,7 @@ TREE = os.path.dirname(HERE)
 BUILD = os.environ.get("CTNFS_BUILD") or os.path.join(TREE, "build")
 SLOW = float(os.environ.get("CTNFS_SLOW", "1"))
 RANGE = 65536  # ids of one container
-PROGRAMS = ("ctnfs", "ctnfs-monitor", "ctnfs-exec")  # that a server runs or shows; they are beside each other
+PROGRAMS = ("ctnfs", "ctnfs-monitor", "ctnfs-exec", "ctnfs-attach")  # that a server runs or shows; they are beside each other
 
 
 def build_path(name):

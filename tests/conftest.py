@@ -17,6 +17,7 @@ import pytest  # noqa: E402
 import basics  # noqa: E402
 import harness  # noqa: E402
 import leaks  # noqa: E402
+import terminals  # noqa: E402
 
 TIME_LIMIT = 60
 
@@ -173,3 +174,25 @@ def idle(ctn):
     """A container that runs and does nothing, and goes when asked."""
     ctn.sh("trap 'exit 0' TERM; sleep 100000 & echo ready; while :; do wait; done")
     return ctn.until_log("ready")
+
+
+@pytest.fixture
+def on_terminal(no_leaks):
+    """Runs a program on a terminal of its own; it goes with the test."""
+    made = []
+
+    def make(*argv, **kw):
+        made.append(terminals.Terminal(*argv, **kw))
+        return made[-1]
+
+    yield make
+    for t in made:
+        t.close()
+
+
+@pytest.fixture
+def attach(on_terminal):
+    """Attaches to a container from such a terminal."""
+    def make(c, *args, **kw):
+        return on_terminal(c.path("attach"), *args, **kw).until_raw()
+    return make

@@ -159,6 +159,7 @@ static void on_exit_of_first(struct monitor *m)
 	m->first.pid = 0;
 	drain(m);
 	record(m);
+	talk_tell_all(m); /* before another run can have another record */
 	_exit(0);
 }
 

@@ -128,13 +128,40 @@ static void on_enter(struct monitor *m, int peer, const struct wire_msg *msg)
 	(void)wire_send(peer, &answer, sizeof(answer), fds, 2 + start->n_attach);
 }
 
+/* Our own descriptor of the log is for writing; they get one for reading. */
+static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	struct wire_msg answer = new_message(WIRE_MSG_ATTACH);
+	ctn_autoclose int log = -1;
+	char path[32];
+
+	(void)msg;
+	if (m->status.phase != WIRE_RUNNING) {
+		refuse(peer, "attach", EAGAIN, "it is still being started");
+		return;
+	}
+	if (m->first.io.terminal < 0) {
+		refuse(peer, "attach", ENOTTY,
+		       "it has no terminal: echo 1 > tty before its next start; its output is in "
+		       "log, its input stdin");
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->log.fd);
+	log = open(path, O_RDONLY | O_CLOEXEC);
+	if (log < 0)
+		refuse(peer, "attach", errno, "the monitor cannot open the log for reading");
+	else
+		(void)wire_send(peer, &answer, sizeof(answer), (const int[]){m->first.io.out, log},
+				2);
+}
+
 static const struct {
 	enum wire_type type;
 	void (*act)(struct monitor *m, int peer, const struct wire_msg *msg);
 } questions[] = {
 	{WIRE_MSG_HELLO, on_hello},	    {WIRE_MSG_LOG_MAX, on_log_max},
 	{WIRE_MSG_STDIN_END, on_stdin_end}, {WIRE_MSG_PROGRAM, on_program},
-	{WIRE_MSG_ENTER, on_enter},
+	{WIRE_MSG_ENTER, on_enter},	    {WIRE_MSG_ATTACH, on_attach},
 };
 
 void talk_receive(struct monitor *m, int i)
