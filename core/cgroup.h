@@ -122,8 +122,9 @@ int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, c
 /**
  * cgroup_leaf_attach_fds() - descriptors through which a new process attaches itself.
  * @ret_fds: v1: each hierarchy's `tasks`, open for writing: a single-threaded process writes "0" to
- * each, which costs no RCU grace period (cgroup.procs would). v2: none here (CLONE_INTO_CGROUP
- * takes cgroup_leaf_dirfd()). The caller closes them. At most CG_CONTROLLERS. Return: the number of
+ * each, which costs no RCU grace period (cgroup.procs would); the freezer's is the first, where
+ * `exec` looks whether the container is paused. v2: none here (CLONE_INTO_CGROUP takes
+ * cgroup_leaf_dirfd()). The caller closes them. At most CG_CONTROLLERS. Return: the number of
  * descriptors, or -errno.
  */
 int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTROLLERS],

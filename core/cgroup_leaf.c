@@ -254,6 +254,18 @@ int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, c
 	return r;
 }
 
+static void freezer_first(const struct cgroup_leaf *leaf, int *fds)
+{
+	for (size_t i = 1; i < leaf->n; i++) {
+		int fd = fds[i];
+
+		if (!(leaf->dirs[i].controllers & CG_BIT(CG_FREEZER)))
+			continue;
+		fds[i] = fds[0];
+		fds[0] = fd;
+	}
+}
+
 int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTROLLERS],
 			   struct ctn_err *err)
 {
@@ -272,6 +284,7 @@ int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTRO
 			return r;
 		}
 	}
+	freezer_first(leaf, fds);
 	memcpy(ret_fds, fds, (size_t)n * sizeof(fds[0]));
 	return n;
 }

@@ -89,7 +89,7 @@ static bool frozen_v2(int cgroup)
 	       strstr(text, "frozen 1");
 }
 
-/* The descriptors are those of `tasks` files: the freezer's has its state beside it. */
+/* The descriptor is that of a `tasks` file, the freezer's, which has its state beside it. */
 static bool frozen_v1(int tasks)
 {
 	char link[32], path[PATH_ROOM];
@@ -113,11 +113,10 @@ static bool frozen_v1(int tasks)
 /* A program would stand still in it from its first moment on. */
 static int check_paused(const struct target *t, struct ctn_err *err)
 {
-	bool frozen = false;
+	const int cgroup = t->start.n_attach > 0 ? t->plan.attach_fds[0] : -1;
+	const bool frozen = cgroup >= 0 && (t->start.flags & WIRE_CLONE_INTO ? frozen_v2(cgroup)
+									     : frozen_v1(cgroup));
 
-	for (uint32_t i = 0; !frozen && i < t->start.n_attach; i++)
-		frozen = t->start.flags & WIRE_CLONE_INTO ? frozen_v2(t->plan.attach_fds[i])
-							  : frozen_v1(t->plan.attach_fds[i]);
 	return frozen ? ctn_fail(err, EBUSY,
 				 "the container is paused; echo resume > ctl beside "
 				 "this file lets it go on")

@@ -6,8 +6,8 @@ One run, interleaved: in each round every contestant has its turn, in an order t
 a life to warm up, then back to back a life of `true` and one of a program that says when it began; then
 the same two, each after 20 ms of quiet. Each round also makes and starts one container in two ways: by
 mkdir and writes to its files, and by a full OCI document to `new`. The floor (floor.c) is one process that
-does what a default container needs and no more. Prints medians, their spread and ratios; writes all of it
-as JSON.
+does what a default container needs and no more. Then what a program costs in a container that runs
+already (execs.py). Prints medians, their spread and ratios; writes all of it as JSON.
 
 The exit status tells only whether it ran: 0, or 1 when the floor or ctnfs did not."""
 
@@ -26,6 +26,7 @@ sys.dont_write_bytecode = True
 
 import contestants  # noqa: E402
 import documents  # noqa: E402
+import execs  # noqa: E402
 import peers  # noqa: E402
 
 IDLE = 0.02
@@ -42,13 +43,13 @@ BARS = (  # what, the other, ours is at most this part of the other's
 DOCUMENT_BAR = 1.3  # a document's time is at most this many times that of mkdir and cmd
 COLUMNS = (("life", "true"), ("from idle", "true_idle"), ("1st instr.", "first"),
            ("from idle", "first_idle"), ("CPU", "cpu"))
-MUST_RUN = ("floor", "ctnfs", "ctnfs from sh", "a document")
+MUST_RUN = ("floor", "ctnfs", "ctnfs from sh", "a document") + execs.MUST_RUN
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--build", default=os.environ.get("CTNFS_BUILD", "build"))
-    parser.add_argument("--programs", help="where floor, life and first are (BUILD/tests)")
+    parser.add_argument("--programs", help="where floor, life, first and spawn are (BUILD/tests)")
     parser.add_argument("--dir", default="/var/tmp", help="where state and layers are kept")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--short", action="store_true", help="only look whether everything runs")
@@ -72,6 +73,7 @@ class Bench:
         self.pss = {}
         self.server = None
         self.documents = None
+        self.execs = None
 
     # --- who takes part ---
 
@@ -108,9 +110,7 @@ class Bench:
         except OSError as e:
             self.absent["a document"] = str(e)
 
-    def enter_peers(self):
-        root = os.path.join(self.base, "root")
-        peers.root_make(root, self.first)
+    def enter_peers(self, root):
         for tool, seccomp in (("runc", True), ("runc", False), ("crun", True)):
             name = tool if seccomp else tool + ", no seccomp"
             self.enter(lambda t=tool, s=seccomp: contestants.runtime(t, self.base, root, s), name)
@@ -119,6 +119,13 @@ class Bench:
             self.enter(lambda n=name, a=argv: contestants.Command(n, a), name)
         bare = lambda program: [self.first if program == "/first" else program]  # noqa: E731
         self.enter(lambda: contestants.Command("exec alone", bare), "exec alone")
+
+    def enter_execs(self, root):
+        if not self.server:
+            self.absent[execs.OURS] = "there is no server"
+            return
+        self.execs = execs.Execs(self.args, self.base, root, self.server, self.absent)
+        self.execs.enter_all()
 
     # --- measuring ---
 
@@ -147,8 +154,11 @@ class Bench:
             self.measure(contestant, word, word + "_idle")
 
     def run(self):
+        root = os.path.join(self.base, "root")
+        peers.root_make(root, self.first)
         self.enter_ours()
-        self.enter_peers()
+        self.enter_peers(root)
+        self.enter_execs(root)
         for number in range(self.args.rounds):
             shift = number % len(self.all) if self.all else 0
             for contestant in self.all[shift:] + self.all[:shift]:
@@ -159,6 +169,8 @@ class Bench:
                     self.all.remove(contestant)
                     contestant.close()
             self.document_turn(number)
+            if self.execs:
+                self.execs.turn(number)
         self.supervisors()
 
     def document_turn(self, number):
@@ -178,6 +190,8 @@ class Bench:
     def close(self):
         for contestant in self.all:
             contestant.close()
+        if self.execs:
+            self.execs.close()
         if self.server:
             self.server.close()
         with open("/proc/self/mountinfo") as f:
@@ -197,9 +211,9 @@ def summary(values, key):
     return {"value": middle, "p10": deciles[0], "p90": deciles[-1], "n": len(values)}
 
 
-def results(bench):
+def results(samples, absent):
     return {name: {key: summary(values, key) for key, values in kinds.items()}
-            for name, kinds in bench.samples.items() if name not in bench.absent}
+            for name, kinds in samples.items() if name not in absent}
 
 
 def machine():
@@ -211,17 +225,17 @@ def machine():
             "kernel": platform.release(), "cgroup": "v1" if v1 else "v2", "load": os.getloadavg()}
 
 
-def judge(found):
+def judge(found, ours, bars):
     """(sentence, held) for each bar whose two sides ran."""
-    for what, key, other, bar in BARS:
-        if "ctnfs" not in found or other not in found or key not in found[other]:
+    for what, key, other, bar in bars:
+        if ours not in found or other not in found or key not in found[other]:
             continue
-        ratio = found["ctnfs"][key]["value"] / found[other][key]["value"]
+        ratio = found[ours][key]["value"] / found[other][key]["value"]
         if bar < 1:
             yield ("%s: %.1f × less than %s; to be at least %g ×" % (what, 1 / ratio, other, 1 / bar),
                    ratio <= bar)
         else:
-            yield "%s: %.2f × the %s; to be at most %g ×" % (what, ratio, other, bar), ratio <= bar
+            yield "%s: %.2f × %s's; to be at most %g ×" % (what, ratio, other, bar), ratio <= bar
 
 
 def cell(kinds, key):
@@ -233,10 +247,10 @@ def cell(kinds, key):
     return "%.2f (%.2f–%.2f)" % tuple(s[k] / 1e3 for k in ("value", "p10", "p90"))
 
 
-def ratio(found, name, key):
-    if "floor" not in found or key not in found[name]:
+def ratio(found, name, key, base="floor"):
+    if base not in found or key not in found[name]:
         return "–"
-    return "%.2f" % (found[name][key]["value"] / found["floor"][key]["value"])
+    return "%.2f" % (found[name][key]["value"] / found[base][key]["value"])
 
 
 def print_table(found):
@@ -254,6 +268,20 @@ def print_steps(found):
         print("ctnfs, %s: " % title + ", ".join("%s %.2f" % (s, v["value"] / 1e3) for s, v in steps if v))
 
 
+def exec_report(bench):
+    """Prints what a program in a running container costs; (sentence, held) of each bar."""
+    if not bench.execs:
+        return []
+    found = results(bench.execs.samples, bench.absent)
+    print("\n`true` in a container that runs. CPU: mean. × nsenter: one, from idle, many, CPU.\n")
+    print("%-18s" % "" + "".join("%-21s" % title for title, _ in execs.COLUMNS[:3]) + "CPU    × nsenter")
+    for name, kinds in found.items():
+        ratios = "  ".join(ratio(found, name, key, "nsenter") for _, key in execs.COLUMNS)
+        print("%-18s" % name + "".join("%-21s" % cell(kinds, key) for _, key in execs.COLUMNS[:3]) +
+              "%-7s" % cell(kinds, "cpu") + ratios)
+    return list(judge(found, execs.OURS, execs.BARS))
+
+
 def document_report(bench):
     """Prints both ways; (sentence, held) of their ratio."""
     if "a document" in bench.absent or not bench.documents:
@@ -266,7 +294,7 @@ def document_report(bench):
 
 
 def report(bench):
-    found, facts = results(bench), machine()
+    found, facts = results(bench.samples, bench.absent), machine()
     print("%(cpus)d CPUs (%(model)s), Linux %(kernel)s, cgroup %(cgroup)s, load %(load)s" % facts)
     print_table(found)
     print()
@@ -276,7 +304,7 @@ def report(bench):
         print("%s: %.0f KiB Pss of supervisor a container" % (name, kib))
     for name, why in bench.absent.items():
         print("%s does not run here: %s" % (name, why))
-    verdicts = list(judge(found)) + document_report(bench)
+    verdicts = list(judge(found, "ctnfs", BARS)) + document_report(bench) + exec_report(bench)
     for sentence, held in verdicts:
         print("%s  %s" % ("held  " if held else "MISSED", sentence))
     if bench.args.json:
@@ -284,6 +312,7 @@ def report(bench):
             json.dump({"machine": facts, "rounds": bench.args.rounds, "results": found,
                        "supervisor_pss_kib": bench.pss, "absent": bench.absent,
                        "bars": verdicts, "samples": bench.samples,
+                       "execs": bench.execs.samples if bench.execs else {},
                        "documents": bench.documents.samples if bench.documents else {}}, f, indent=1)
 
 

@@ -35,10 +35,10 @@ def tree_cpu(pid):
 class Program:
     """One of our C programs, which leads a life for each line it reads."""
 
-    def __init__(self, name, argv):
+    def __init__(self, name, argv, env=None):
         self.name = name
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, text=True)
+                                     stderr=subprocess.PIPE, text=True, env=env)
 
     def life(self, word):
         try:
@@ -152,7 +152,7 @@ def runtime(tool, base, root, seccomp=True):
     name = tool if seccomp else tool + ", no seccomp"
     place = os.path.join(base, name.replace(", ", "-").replace(" ", "-"))
     for kind, program in (("true", TRUE), ("first", "/first")):
-        peers.bundle_make(os.path.join(place, kind), root, program, seccomp)
+        peers.bundle_make(os.path.join(place, kind), root, [program], seccomp)
     states = run_dir()
     ident = "bench-%d-%s" % (os.getpid(), os.path.basename(place))
 

@@ -52,14 +52,14 @@ def root_make(path, first):
     os.chmod(os.path.join(path, "first"), 0o755)
 
 
-def bundle_make(bundle, root, program, seccomp):
+def bundle_make(bundle, root, argv, seccomp):
     os.makedirs(bundle)
     subprocess.run(["runc", "spec"], cwd=bundle, check=True)
     path = os.path.join(bundle, "config.json")
     with open(path) as f:
         config = json.load(f)
     config["root"] = {"path": root, "readonly": False}
-    config["process"].update(terminal=False, args=[program], cwd="/")
+    config["process"].update(terminal=False, args=argv, cwd="/")
     config["process"]["capabilities"] = {s: CAPS for s in ("bounding", "effective", "permitted")}
     config["mounts"] += [{"destination": d, "source": d, "type": "bind",
                           "options": ["rbind", "ro", "nosuid", "nodev"]} for d in ("/usr", "/opt")]

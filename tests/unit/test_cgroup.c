@@ -32,6 +32,24 @@ static void test_membership(void)
 	reap(pid);
 }
 
+/* v1: where `exec` looks for a pause. */
+static void test_freezer_first(void)
+{
+	int fds[CG_CONTROLLERS], n = cgroup_leaf_attach_fds(leaf, fds, NULL);
+	struct stat first, want;
+
+	CHECK(n == (leaf->version == 2 ? 0 : (int)leaf->n));
+	for (int i = 0; i < n; i++) {
+		if (!(leaf->dirs[i].controllers & CG_BIT(CG_FREEZER)))
+			continue;
+		CHECK(fstatat(leaf->dirs[i].fd, "tasks", &want, 0) == 0);
+		CHECK(fstat(fds[0], &first) == 0);
+		CHECK(first.st_dev == want.st_dev && first.st_ino == want.st_ino);
+	}
+	while (n > 0)
+		close(fds[--n]);
+}
+
 static void test_move(void)
 {
 	char text[16], path[48];
@@ -357,6 +375,7 @@ int main(void)
 {
 	static const struct check_test tests[] = {
 		{"a child is in every hierarchy", test_membership},
+		{"the freezer's is the first to attach to", test_freezer_first},
 		{"moving a running process", test_move},
 		{"freezing, and killing what is frozen", test_freeze},
 		{"killing many", test_kill_many},
