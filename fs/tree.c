@@ -17,6 +17,7 @@
 #define DIR_ROW(path, flags, doc)                        ROW(path, S_IFDIR | 0700, flags | N_OBS, NULL, NULL, NULL, NULL, doc)
 #define RO(path, flags, show, doc)                       ROW(path, S_IFREG | 0400, flags, NULL, show, NULL, NULL, doc)
 #define RW(path, flags, when, show, store, arg, doc)     ROW(path, S_IFREG | 0600, flags, when, show, store, arg, doc)
+#define VIEW(path, doc)                                  ROW(path, S_IFREG | 0400, N_LOG, NULL, NULL, NULL, path, doc)
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
 #define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0500, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
@@ -109,7 +110,10 @@ static const struct node nodes[] = {
 	LINK(   "layer",        N_CONST,                         show_layer_link, NULL,       "to its own writable layer: all that it has changed"),
 	DIR_ROW("procs",        0,                                                            "its processes, by their own pids"),
 	LINK(   "procs/*",      N_OWN | N_STATE,                 show_own_link, NULL,         "to /proc/PID of that process on the host"),
-	RW(     "log",          N_LOG,                "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
+	RW(     "log",          N_LOG,                "live",    NULL,           NULL, "log", "standard output and error as they came; : > log empties it"),
+	VIEW(   "stdout",                                                                     "of the log, what came from standard output; of a terminal, all"),
+	VIEW(   "stderr",                                                                     "of the log, what came from standard error"),
+	VIEW(   "log.times",                                                                  "the log with the time and stdout or stderr before each line"),
 	FIELD(  "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	RW(     "*",            N_SCRATCH,            NULL,      show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
 };
