@@ -13,6 +13,7 @@
 #include "err.h"
 #include "pidref.h"
 #include "spec.h"
+#include "state_log.h"
 
 struct engine;	  /* engine.h: one server */
 struct container; /* counted; opaque outside level 3 of core */
@@ -201,18 +202,19 @@ struct pid_pair {
 int container_procs(struct container *c, struct pid_pair **ret, size_t *ret_n, struct ctn_err *err);
 
 /* --- the log: an endless stream of bytes of which [start, end) is kept; positions never change
- * their meaning --- */
+ * their meaning, and each view has its own --- */
 struct log_range {
 	uint64_t start, end; /* bytes since the container was made */
 	uint64_t mtime;	     /* nanoseconds since the epoch */
-	uint64_t dropped; /* bytes that the bound or a full disk has cost since it was last cleared
-			   */
+	uint64_t dropped;    /* bytes of the log that the bound or a full disk has cost since it was
+				last cleared */
 };
-int container_log_range(struct container *c, struct log_range *ret, struct ctn_err *err);
+int container_log_range(struct container *c, enum log_view view, struct log_range *ret,
+			struct ctn_err *err);
 /** container_log_read() - up to @size bytes from position @pos; where @pos was dropped, from the
  * oldest kept. Return: bytes, 0 at the end, -errno. Never blocks. */
-ssize_t container_log_read(struct container *c, uint64_t pos, void *buf, size_t size,
-			   struct ctn_err *err);
+ssize_t container_log_read(struct container *c, enum log_view view, uint64_t pos, void *buf,
+			   size_t size, struct ctn_err *err);
 /** container_log_clear() - drop all that is there now: start becomes end. */
 int container_log_clear(struct container *c, struct ctn_err *err);
 

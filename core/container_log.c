@@ -4,69 +4,128 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "cleanup.h"
 #include "container_private.h"
 
-enum { LOG_BLOCK = 4096 };
+enum { LOOKS = 3 };
 
-/* The file and what of it is kept. A container that never ran has no file: an empty log. */
-static int log_open_range(struct container *c, int flags, int *ret_fd, struct log_range *ret,
-			  struct ctn_err *err)
+/* Whether a monitor may be about to write an entry for what has none. */
+static bool is_written(struct container *c)
 {
-	ctn_autoclose int fd = openat(c->dirfd, WIRE_LOG_NAME, flags | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st = {0};
-	uint64_t end, max, cleared;
+	bool r;
 
-	if (fd < 0 && errno != ENOENT)
-		return ctn_fail_errno(err, "open the log");
-	if (fd >= 0 && fstat(fd, &st) < 0)
-		return ctn_fail_errno(err, "stat the log");
+	pthread_mutex_lock(&c->lock);
+	r = c->monitor || container_is_up(c);
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+/* Its files and what of them is kept. A container that never ran has none: an empty log. */
+static int log_open(struct container *c, int flags, struct state_log *l, struct log_range *ret,
+		    struct ctn_err *err)
+{
+	bool written = is_written(c);
+	uint64_t max, cleared;
+	int r = state_log_open(c->dirfd, flags, l, err);
+
+	if (r < 0)
+		return r;
+	if (!written && !is_written(c))
+		l->tail = true;
 	pthread_mutex_lock(&c->lock);
 	max = c->spec->log_max;
 	cleared = c->log_start;
 	ret->dropped = c->log_dropped;
-	ret->mtime = c->created;
+	ret->mtime = l->fd >= 0 ? l->mtime : c->created;
 	pthread_mutex_unlock(&c->lock);
-	end = (uint64_t)st.st_size;
-	ret->end = end;
-	ret->start = end > max && end - max > cleared ? end - max : cleared;
-	ret->dropped += ret->start - cleared;
-	if (fd >= 0)
-		ret->mtime = (uint64_t)st.st_mtim.tv_sec * 1000000000U +
-			     (uint64_t)st.st_mtim.tv_nsec;
-	if (ret_fd)
-		*ret_fd = ctn_take_fd(fd);
+	state_log_bound(l, cleared, max);
+	ret->start = l->start;
+	ret->end = l->end;
+	ret->dropped += l->start - cleared;
 	return 0;
 }
 
-int container_log_range(struct container *c, struct log_range *ret, struct ctn_err *err)
+/* Each entry is looked at once. An index that was found bad is so until there is less of it. @bad:
+ * it was just found to be. Return: 0; -EBADMSG: look again. */
+static int believe(struct container *c, struct state_log *l, bool bad)
 {
-	return log_open_range(c, O_RDONLY, NULL, ret, err);
+	uint64_t checked;
+
+	if (l->plain)
+		return 0;
+	pthread_mutex_lock(&c->lock);
+	if (l->n < c->log_checked) {
+		c->log_checked = 0;
+		c->log_bad = false;
+	}
+	checked = c->log_checked;
+	bad = bad || c->log_bad;
+	pthread_mutex_unlock(&c->lock);
+	if (!bad && state_log_check(l, &checked) == -EBADMSG)
+		return -EBADMSG;
+	pthread_mutex_lock(&c->lock);
+	c->log_checked = checked;
+	c->log_bad = bad;
+	pthread_mutex_unlock(&c->lock);
+	if (bad)
+		state_log_plain(l);
+	return 0;
 }
 
-ssize_t container_log_read(struct container *c, uint64_t pos, void *buf, size_t size,
-			   struct ctn_err *err)
+static ssize_t look_at(struct container *c, struct state_log *l, enum log_view view, uint64_t pos,
+		       void *buf, size_t size, struct log_range *ret)
 {
-	ctn_autoclose int fd = -1;
-	struct log_range range;
-	ssize_t n;
-	int r = log_open_range(c, O_RDONLY, &fd, &range, err);
+	int r = state_log_range(l, view, &ret->start, &ret->end);
 
 	if (r < 0)
 		return r;
-	if (pos < range.start)
-		pos = range.start;
-	if (fd < 0 || pos >= range.end)
+	if (view != LOG_ALL)
+		ret->mtime = state_log_time(l, view) ?: c->created;
+	if (!buf || pos >= ret->end)
 		return 0;
-	if (size > range.end - pos)
-		size = range.end - pos;
-	do {
-		n = pread(fd, buf, size, (off_t)pos);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? ctn_fail_errno(err, "read the log") : n;
+	return state_log_read(l, view, pos > ret->start ? pos : ret->start, buf, size);
+}
+
+/* Again where index and log do not agree: entries were being written, or dropped. At last without
+ * the index. */
+static ssize_t look(struct container *c, enum log_view view, uint64_t pos, void *buf, size_t size,
+		    struct log_range *ret, struct ctn_err *err)
+{
+	ssize_t n = -EBADMSG;
+
+	for (int i = 0; i <= LOOKS && n == -EBADMSG; i++) {
+		struct log_range range;
+		struct state_log l;
+
+		n = log_open(c, O_RDONLY, &l, &range, err);
+		if (n < 0)
+			i = LOOKS; /* @err has a sentence */
+		else if (view != LOG_ALL)
+			n = believe(c, &l, i == LOOKS);
+		if (n == 0) {
+			n = look_at(c, &l, view, pos, buf, size, &range);
+			if (n < 0)
+				(void)ctn_fail(err, (int)-n, "read the log");
+		}
+		if (n >= 0)
+			*ret = range;
+		state_log_close(&l);
+	}
+	return n;
+}
+
+int container_log_range(struct container *c, enum log_view view, struct log_range *ret,
+			struct ctn_err *err)
+{
+	return (int)look(c, view, 0, NULL, 0, ret, err);
+}
+
+ssize_t container_log_read(struct container *c, enum log_view view, uint64_t pos, void *buf,
+			   size_t size, struct ctn_err *err)
+{
+	struct log_range range;
+
+	return look(c, view, pos, buf, size, &range, err);
 }
 
 static int set_start(struct container *c, uint64_t start, struct ctn_err *err)
@@ -84,29 +143,24 @@ static int set_start(struct container *c, uint64_t start, struct ctn_err *err)
 int container_log_keep_start(struct container *c, struct ctn_err *err)
 {
 	struct log_range range;
-	int r = log_open_range(c, O_RDONLY, NULL, &range, err);
+	int r = container_log_range(c, LOG_ALL, &range, err);
 
 	return r < 0 ? r : set_start(c, range.start, err);
 }
 
 int container_log_clear(struct container *c, struct ctn_err *err)
 {
-	ctn_autoclose int fd = -1;
 	struct log_range range;
-	uint64_t hole;
+	struct state_log l;
 	int r;
 
 	pthread_mutex_lock(&c->edit);
-	r = log_open_range(c, O_RDWR, &fd, &range, err);
+	r = log_open(c, O_RDWR, &l, &range, err);
 	if (r == 0)
 		r = set_start(c, range.end, err);
-	if (r == 0) {
-		hole = range.end / LOG_BLOCK * LOG_BLOCK;
-		if (fd >= 0 &&
-		    hole > 0) /* gives the space back; what is shown does not depend on it */
-			(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
-					(off_t)hole);
-	}
+	if (r == 0)
+		state_log_drop(&l);
+	state_log_close(&l);
 	pthread_mutex_unlock(&c->edit);
 	return r;
 }

@@ -98,6 +98,8 @@ struct container {
 	struct state_exit exit;
 	bool has_exit;
 	uint64_t restarts, log_dropped, log_start;
+	uint64_t log_checked;	    /* entries of the log's index that were found sound */
+	bool log_bad;		    /* one was not */
 	struct life_waiter waiters; /* head of a ring */
 	struct life_waiter
 		maker; /* container_create.c's, while it is not ready because it must

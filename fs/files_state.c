@@ -168,7 +168,7 @@ int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 	(void)err;
 	container_view_get(ref->c, &view);
 	print_life(ref->c, &view, out);
-	if (container_log_range(ref->c, &log, NULL) < 0)
+	if (container_log_range(ref->c, LOG_ALL, &log, NULL) < 0)
 		log.dropped = 0;
 	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", log.dropped);
 	print_pending_count(ref, out);

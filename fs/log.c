@@ -1,32 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `log`: a file whose offsets do not move under a reader, over a stream whose oldest bytes are
- * dropped. */
+/* `log`, and the views of it: files whose offsets do not move under a reader, over a stream whose
+ * oldest bytes are dropped. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../core/cleanup.h"
 #include "node.h"
 
 enum { LOG_BUCKETS = 64, READ_TRIES = 8 };
 
-/* What offset 0 of one container's log is, while descriptors on it are open. */
+/* What offset 0 of one file of a container is, while descriptors on it are open. */
 struct log_base {
 	struct log_base *next;
 	uint32_t serial;
+	enum log_view view;
 	unsigned opened;
-	uint64_t base; /* position in the log */
+	uint64_t base; /* position in the view */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_base *buckets[LOG_BUCKETS]; /* under lock */
 
-/* The place where it is linked, or where it would be. Under lock. */
-static struct log_base **find(uint32_t serial)
+static enum log_view view_of(const struct node_ref *ref)
 {
+	static const struct {
+		const char *arg;
+		enum log_view view;
+	} views[] = {
+		{"log", LOG_ALL},
+		{"stdout", LOG_STDOUT},
+		{"stderr", LOG_STDERR},
+		{"log.times", LOG_TIMES},
+	};
+
+	for (size_t i = 0; i < CTN_COUNT(views); i++) {
+		if (strcmp(views[i].arg, ref->node->arg) == 0)
+			return views[i].view;
+	}
+	abort(); /* a row of the table with another name */
+}
+
+/* The place where it is linked, or where it would be. Under lock. */
+static struct log_base **find(const struct node_ref *ref)
+{
+	uint32_t serial = container_serial(ref->c);
+	enum log_view view = view_of(ref);
 	struct log_base **p = &buckets[serial % LOG_BUCKETS];
 
-	while (*p && (*p)->serial != serial)
+	while (*p && ((*p)->serial != serial || (*p)->view != view))
 		p = &(*p)->next;
 	return p;
 }
@@ -38,7 +61,7 @@ static uint64_t base_of(const struct node_ref *ref, const struct log_range *rang
 	uint64_t base;
 
 	pthread_mutex_lock(&lock);
-	b = *find(container_serial(ref->c));
+	b = *find(ref);
 	base = b ? b->base : range->start;
 	pthread_mutex_unlock(&lock);
 	return base;
@@ -46,19 +69,19 @@ static uint64_t base_of(const struct node_ref *ref, const struct log_range *rang
 
 int log_opened(const struct node_ref *ref)
 {
-	uint32_t serial = container_serial(ref->c);
 	struct log_range range;
 	struct log_base **p;
-	int r = container_log_range(ref->c, &range, NULL);
+	int r = container_log_range(ref->c, view_of(ref), &range, NULL);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&lock);
-	p = find(serial);
+	p = find(ref);
 	if (!*p) {
 		*p = calloc(1, sizeof(**p));
 		if (*p) {
-			(*p)->serial = serial;
+			(*p)->serial = container_serial(ref->c);
+			(*p)->view = view_of(ref);
 			(*p)->base = range.start;
 		}
 	}
@@ -75,7 +98,7 @@ void log_closed(const struct node_ref *ref)
 	struct log_base **p, *b;
 
 	pthread_mutex_lock(&lock);
-	p = find(container_serial(ref->c));
+	p = find(ref);
 	b = *p;
 	if (b && --b->opened == 0)
 		*p = b->next;
@@ -89,7 +112,7 @@ void log_closed(const struct node_ref *ref)
 static int measure(const struct node_ref *ref, struct log_range *ret_range, uint64_t *ret_base,
 		   uint64_t *ret_size, struct ctn_err *err)
 {
-	int r = container_log_range(ref->c, ret_range, err);
+	int r = container_log_range(ref->c, view_of(ref), ret_range, err);
 
 	if (r < 0)
 		return r;
@@ -118,7 +141,7 @@ static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, s
 	ssize_t n = 0;
 
 	for (int i = 0; i < READ_TRIES; i++) {
-		int r = container_log_range(ref->c, &range, err);
+		int r = container_log_range(ref->c, view_of(ref), &range, err);
 
 		if (r < 0)
 			return r;
@@ -126,7 +149,7 @@ static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, s
 			break; /* nothing was dropped under the read */
 		if (*pos < range.start)
 			*pos = range.start;
-		n = container_log_read(ref->c, *pos, buf, size, err);
+		n = container_log_read(ref->c, view_of(ref), *pos, buf, size, err);
 		if (n < 0)
 			break;
 	}
@@ -181,11 +204,11 @@ int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err)
 	int r = container_log_clear(ref->c, err);
 
 	if (r == 0)
-		r = container_log_range(ref->c, &range, err);
+		r = container_log_range(ref->c, view_of(ref), &range, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&lock);
-	b = *find(container_serial(ref->c));
+	b = *find(ref);
 	if (b && opened && b->opened == 1)
 		b->base = range.start;
 	pthread_mutex_unlock(&lock);

@@ -45,7 +45,7 @@ enum node_flags {
 	N_STATE = 1 << 8,    /* mtime: last change of state; neither: of the
 				content, as far as anybody has looked */
 	N_CONST = 1 << 9,    /* never changes while mounted */
-	N_LOG = 1 << 10,     /* offsets are positions in the log (log.c of fs/) */
+	N_LOG = 1 << 10,     /* offsets are positions in the view @arg of the log (log.c of fs/) */
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
 	N_OWN = 1 << 12,     /* stands for one entry a process, named by its own pid (@extra) */
 	N_DOC = 1 << 13,     /* takes JSON documents: @store gets a whole one */
@@ -263,8 +263,8 @@ int stdin_truncate(const struct node_ref *ref, struct handle *h, struct ctn_err 
 
 /* --- log.c --- */
 
-/** log_opened(), log_closed() - a descriptor on `log`: its offset 0 stays where it is from the
- * first open to the last close. */
+/** log_opened(), log_closed() - a descriptor on `log` or a view of it: the file's offset 0 stays
+ * where it is from the first open to the last close. */
 int log_opened(const struct node_ref *ref);
 void log_closed(const struct node_ref *ref);
 /** log_size() - st_size and mtime for getattr. log_read() - as container_log_read() in the file's

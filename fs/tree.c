@@ -17,6 +17,7 @@
 #define DIR_ROW(path, flags, doc)                        ROW(path, S_IFDIR | 0700, flags | N_OBS, NULL, NULL, NULL, NULL, doc)
 #define RO(path, flags, show, doc)                       ROW(path, S_IFREG | 0400, flags, NULL, show, NULL, NULL, doc)
 #define RW(path, flags, when, show, store, arg, doc)     ROW(path, S_IFREG | 0600, flags, when, show, store, arg, doc)
+#define VIEW(path, doc)                                  ROW(path, S_IFREG | 0400, N_LOG | N_SESSION, NULL, NULL, NULL, path, doc)
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
 #define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0700, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
@@ -113,10 +114,13 @@ static const struct node nodes[] = {
 	PROGRAM("exec",         "ctnfs-exec",                                                 "a program: db/exec PROGRAM ARG... runs one inside, with the caller's streams, terminal and exit status"),
 	PROGRAM("attach",       "ctnfs-attach",                                               "a program: connects your terminal with the container's, where tty is 1; ctrl-p ctrl-q leaves it"),
 	ROW(    "stdin", S_IFREG | 0200, N_FRESH | N_STDIN | N_STATE | N_SESSION, "live", NULL, NULL, NULL,  "the program's standard input: > is the whole of it, >> leaves it open, : > closes it"),
-	RW(     "log",          N_LOG | N_SESSION,    "live",    NULL,           NULL, NULL,  "standard output and error as they came; : > log empties it"),
+	RW(     "log",          N_LOG | N_SESSION,    "live",    NULL,           NULL, "log", "standard output and error as they came; : > log empties it"),
+	VIEW(   "stdout",                                                                     "of the log, what came from standard output; of a terminal, all"),
+	VIEW(   "stderr",                                                                     "of the log, what came from standard error"),
+	VIEW(   "log.times",                                                                  "the log with the time and stdout or stderr before each line"),
 	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	DIR_ROW("execs",        0,                                                            "programs that are started in it while it runs: mkdir makes a session, rmdir ends and removes it"),
-	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log log.max, each as above"),
+	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log stdout stderr log.times log.max, each as above"),
 	RW(     "*",            N_SCRATCH | N_SESSION, NULL,     show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
 };
 /* clang-format on */

@@ -102,7 +102,7 @@ static void on_report(struct monitor *m)
 	talk_tell_all(m);
 }
 
-static void copy_output(struct monitor *m, int fd)
+static void copy_output(struct monitor *m, int fd, enum wire_stream stream)
 {
 	static char buf[COPY_SIZE];
 
@@ -111,7 +111,7 @@ static void copy_output(struct monitor *m, int fd)
 
 		if (n <= 0)
 			return;
-		log_append(&m->log, buf, (size_t)n);
+		log_append(&m->log, stream, now_ns(), buf, (size_t)n);
 		if ((size_t)n < sizeof(buf))
 			return;
 	}
@@ -129,7 +129,7 @@ static void drain(struct monitor *m)
 		 * as often as it can hold it. */
 		for (int round = 0; round < DRAIN_MAX && poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
 		     round++)
-			copy_output(m, ends[i]);
+			copy_output(m, ends[i], i == 0 ? WIRE_STDOUT : WIRE_STDERR);
 	}
 	log_trim(&m->log);
 }
@@ -185,9 +185,9 @@ static void loop(struct monitor *m)
 		if (p[REPORT].revents)
 			on_report(m);
 		if (p[OUT].revents & POLLIN)
-			copy_output(m, m->first.io.out);
+			copy_output(m, m->first.io.out, WIRE_STDOUT);
 		if (p[ERR].revents & POLLIN)
-			copy_output(m, m->first.io.err);
+			copy_output(m, m->first.io.err, WIRE_STDERR);
 		for (int i = 0; i < CONNECTIONS_MAX; i++) {
 			if (p[PEERS + i].revents)
 				talk_receive(m, i);

@@ -116,17 +116,45 @@ int terminal_keep(int master, struct stdio *io, struct ctn_err *err);
  * without WIRE_TTY. */
 int terminal_control(const struct plan *p, struct ctn_err *err);
 
-/** struct log - the bounded log: one sparse file in which a byte's offset is its position for ever,
- * with a hole where bytes were dropped. */
+/**
+ * struct log - the bounded log: one sparse file in which a byte's offset is its position for ever,
+ * with a hole where bytes were dropped; and the index beside it, of the same kind.
+ * @dropped: bytes that could not be written.
+ * @last:    the newest entry, number @n - 1, of the bytes from @last_begin on; all 0 without any.
+ * @growing: more can go into it.
+ * @ended:   what has an entry ends with a line, or is nothing.
+ */
 struct log {
-	int fd;
+	int fd, index;
 	uint64_t end, punched, max;
-	uint64_t dropped; /* bytes that could not be written */
+	uint64_t dropped;
+	struct wire_log_entry last;
+	uint64_t last_begin, n, index_punched;
+	bool growing, ended;
 };
 
+/** log_open() - the container's log, whatever became of the monitor that wrote it so far. */
 int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err);
-void log_append(struct log *log, const char *data, size_t len);
-void log_trim(struct log *log); /* make the hole as large as the bound asks */
+/** log_append() - @len > 0 bytes that the program put out at @time, nanoseconds since the epoch. */
+void log_append(struct log *log, enum wire_stream stream, uint64_t time, const char *data,
+		size_t len);
+void log_trim(struct log *log); /* make the holes as large as the bound asks */
+
+/* log_index.c, for log.c: */
+int log_index_open(int state_fd, struct log *log, struct ctn_err *err);
+/** log_index_cover() - an entry for what was written without one: as standard output, at the log's
+ * mtime. Return: whether all of the log has one now. */
+bool log_index_cover(struct log *log);
+/** log_index_add() - an entry for the bytes that were just written, or the last one grown. A
+ * failure leaves them to log_index_cover(). */
+void log_index_add(struct log *log, enum wire_stream stream, uint64_t time, const char *data,
+		   size_t len);
+/** log_index_start() - the position of the oldest byte that the bound of the index leaves.
+ * log_index_full() - it has grown beyond that by more than need be. log_index_trim() - drop entries
+ * of what is before @keep. */
+uint64_t log_index_start(const struct log *log);
+bool log_index_full(const struct log *log);
+void log_index_trim(struct log *log, uint64_t keep);
 
 /**
  * struct fs_new - a file system to make.

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The container's standard streams and its bounded log. */
+/* The container's standard streams. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
 #include "../io.h"
 #include "monitor.h"
-
-enum { LOG_BLOCK = 4096, LOG_SLACK = 256 << 10, LOG_MODE = 0600 };
 
 /* In the host's numbers, the user that the program runs as: /dev/stdout is opened by name inside.
  */
@@ -75,49 +72,4 @@ int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 	/* The program may have closed its end, or it has had the end of file. */
 	(void)fifo_open(p, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK, &ret->in, NULL);
 	return r;
-}
-
-int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err)
-{
-	struct stat st;
-	int fd = openat(state_fd, WIRE_LOG_NAME,
-			O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, LOG_MODE);
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return ctn_fail_errno(err, "open the log");
-	*ret = (struct log){.fd = fd, .end = (uint64_t)st.st_size, .max = max};
-	log_trim(ret);
-	return 0;
-}
-
-void log_trim(struct log *log)
-{
-	uint64_t keep = log->end > log->max ? log->end - log->max : 0;
-	uint64_t hole = keep / LOG_BLOCK * LOG_BLOCK;
-
-	if (hole <= log->punched)
-		return;
-	/* The server made sure at its start that the file system can do this. */
-	if (fallocate(log->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)log->punched,
-		      (off_t)(hole - log->punched)) == 0)
-		log->punched = hole;
-}
-
-void log_append(struct log *log, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(log->fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) { /* a full disk: the program must not wait for it */
-			log->dropped += len;
-			return;
-		}
-		data += n;
-		len -= (size_t)n;
-		log->end += (uint64_t)n;
-	}
-	if (log->end > log->max && log->end - log->max > log->punched + LOG_SLACK)
-		log_trim(log);
 }

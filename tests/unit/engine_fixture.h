@@ -188,8 +188,8 @@ static inline const char *log_of(struct container *c)
 	struct log_range range = {0};
 	ssize_t n = 0;
 
-	if (container_log_range(c, &range, NULL) == 0)
-		n = container_log_read(c, range.start, text, sizeof(text) - 1, NULL);
+	if (container_log_range(c, LOG_ALL, &range, NULL) == 0)
+		n = container_log_read(c, LOG_ALL, range.start, text, sizeof(text) - 1, NULL);
 	text[n > 0 ? n : 0] = '\0';
 	return text;
 }

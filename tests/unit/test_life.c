@@ -153,15 +153,15 @@ static void test_pause(void)
 	CHECK_ERR(life_pause(c, NULL, &check_err), 0, "");
 	CHECK(state_of(c) == CTN_PAUSED && life_pause(c, NULL, NULL) == LIFE_DONE);
 	sleep_ms(100); /* what was in the pipe is in the log */
-	CHECK(container_log_range(c, &a, NULL) == 0);
+	CHECK(container_log_range(c, LOG_ALL, &a, NULL) == 0);
 	sleep_ms(200);
-	CHECK(container_log_range(c, &b, NULL) == 0 && a.end == b.end);
+	CHECK(container_log_range(c, LOG_ALL, &b, NULL) == 0 && a.end == b.end);
 	CHECK_ERR(do_start(c, 0, &check_err), EBUSY, "resume");
 	CHECK_ERR(container_remove(engine, "db", &check_err), EBUSY, "paused");
 	CHECK(life_resume(c, NULL, NULL) == LIFE_DONE && state_of(c) == CTN_RUNNING);
 	for (int i = 0; i < 100 && a.end == b.end; i++) {
 		sleep_ms(20);
-		CHECK(container_log_range(c, &b, NULL) == 0);
+		CHECK(container_log_range(c, LOG_ALL, &b, NULL) == 0);
 	}
 	CHECK(b.end > a.end);
 	CHECK_ERR(life_pause(c, NULL, &check_err), 0, "");

@@ -33,22 +33,25 @@ static void test_log(void)
 	struct log_range range;
 	char buf[8];
 
-	CHECK(container_log_range(c, &range, NULL) == 0 && range.start == 0 && range.end == 0);
-	CHECK(container_log_read(c, 0, buf, sizeof(buf), NULL) == 0);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.start == 0 &&
+	      range.end == 0);
+	CHECK(container_log_read(c, LOG_ALL, 0, buf, sizeof(buf), NULL) == 0);
 	CHECK(container_log_clear(c, NULL) == 0);
 	run(c);
 	CHECK(strstr(log_of(c), "out\n") && strstr(log_of(c), "err\n"));
 	CHECK(strstr(log_of(c), "end") && strlen(log_of(c)) == 11);
-	CHECK(container_log_range(c, &range, NULL) == 0 && range.start == 0 && range.end == 11);
-	CHECK(container_log_read(c, 9, buf, 1, NULL) == 1);
-	CHECK(container_log_read(c, 11, buf, 1, NULL) == 0);
-	CHECK(container_log_read(c, UINT64_MAX, buf, 1, NULL) == 0);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.start == 0 &&
+	      range.end == 11);
+	CHECK(container_log_read(c, LOG_ALL, 9, buf, 1, NULL) == 1);
+	CHECK(container_log_read(c, LOG_ALL, 11, buf, 1, NULL) == 0);
+	CHECK(container_log_read(c, LOG_ALL, UINT64_MAX, buf, 1, NULL) == 0);
 	CHECK(store(c, "cmd", "echo again", NULL) == 0);
 	run(c);
-	CHECK(container_log_range(c, &range, NULL) == 0 && range.end == 17);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.end == 17);
 	CHECK(container_log_clear(c, NULL) == 0);
 	CHECK_STR(log_of(c), "");
-	CHECK(container_log_range(c, &range, NULL) == 0 && range.start == 17 && range.end == 17);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.start == 17 &&
+	      range.end == 17);
 	run(c);
 	CHECK_STR(log_of(c), "again\n");
 	container_put(c);
@@ -63,9 +66,9 @@ static void check_kept(struct container *c, uint64_t end)
 	static char buf[FLOOD_LEN + 1];
 	struct log_range range;
 
-	CHECK(container_log_range(c, &range, NULL) == 0);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0);
 	CHECK(range.end == end && range.start == end - KEPT);
-	CHECK(container_log_read(c, 0, buf, sizeof(buf), NULL) == KEPT);
+	CHECK(container_log_read(c, LOG_ALL, 0, buf, sizeof(buf), NULL) == KEPT);
 	CHECK(strspn(buf, "x") == KEPT - 1 && buf[KEPT - 1] == '\n');
 	CHECK(log_on_disk(c) <= 4 * KEPT);
 }
@@ -93,9 +96,9 @@ static void test_larger_bound(void)
 	CHECK(store(c, "log.max", "4096", NULL) == 0);
 	run(c);
 	CHECK(store(c, "log.max", "16M", NULL) == 0);
-	CHECK(container_log_range(c, &range, NULL) == 0);
+	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0);
 	CHECK(range.end - range.start < 4 * KEPT);
-	CHECK(container_log_read(c, 0, &byte, 1, NULL) == 1 && byte == 'x');
+	CHECK(container_log_read(c, LOG_ALL, 0, &byte, 1, NULL) == 1 && byte == 'x');
 	unmake(c);
 }
 
@@ -108,7 +111,7 @@ static void test_smaller_bound(void)
 	CHECK(do_start(c, 0, NULL) == 0);
 	for (int i = 0; i < 500 && range.end < FLOOD_LEN; i++) {
 		sleep_ms(20);
-		CHECK(container_log_range(c, &range, NULL) == 0);
+		CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0);
 	}
 	CHECK(range.start == 0 && range.end == FLOOD_LEN && log_on_disk(c) >= FLOOD_LEN);
 	CHECK(store(c, "log.max", "4096", NULL) == 0);
