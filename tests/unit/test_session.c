@@ -175,13 +175,13 @@ static void test_pause(void)
 	CHECK(state_of(s) == CTN_PAUSED && state_of(db) == CTN_RUNNING);
 	CHECK(life_pause(db, NULL, NULL) == 0 && life_resume(db, NULL, NULL) == 0);
 	sleep_ms(50); /* what was in the pipe is in the log */
-	CHECK(container_log_range(s, &a, NULL) == 0);
+	CHECK(container_log_range(s, LOG_ALL, &a, NULL) == 0);
 	sleep_ms(100);
-	CHECK(container_log_range(s, &b, NULL) == 0 && a.end == b.end);
+	CHECK(container_log_range(s, LOG_ALL, &b, NULL) == 0 && a.end == b.end);
 	CHECK(life_resume(s, NULL, NULL) == 0 && state_of(s) == CTN_RUNNING);
 	for (int i = 0; i < PATIENCE_SECS * 50 && a.end == b.end; i++) {
 		sleep_ms(20);
-		CHECK(container_log_range(s, &b, NULL) == 0);
+		CHECK(container_log_range(s, LOG_ALL, &b, NULL) == 0);
 	}
 	CHECK(b.end > a.end);
 	/* Standing still with its container is no pause of its own; but it cannot end then. */
