@@ -131,12 +131,16 @@ def test_links_lead_somewhere():
 REDIS = [
     r"^running\n\d+\n[0-9a-f]{64}\nName:\tdb\n", r"^LEVEL=high$", r"^cap_chown$",
     r"^CapBnd:\t00000000a80425fb\t", r"^# mode 2", r"Ready to accept connections",
-    r"-> /proc/\d+/ns/net$", r"^net new \d+$", r"^PONG$", r"^own network$", r"redis-server",
+    r"-> /proc/\d+/ns/net$", r"^net new \d+$", r"^PONG\nPONG$", r"^own network$", r"redis-server",
     r"^Uid:\t[1-9]\d{6,}\t", r"^15998976\n1024\nusage_usec \d+$", r"^0$",
 ]
 EXPECTED = [  # of each block, in order
     REDIS,
     [r"^exit code 3$", r"^working$"],
+    [r"Ready to accept connections", r"^PONG$", r"^1\n2\n3$", r"^redis\n/tmp\nb$", r"^it ended with 7$",
+     r"PING_MBULK: .* requests per second", r"SET: .* requests per second"],
+    [r"Ready to accept connections", r"^0$"],
+    [r"^0\napple\nfig\npear$", r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout apple$"],
     [r"^running\nredis$", r"^db2$", r'^>   "name": "db2",$', r'^\{"uid":\d+,"gid":\d+',
      r"^env LEVEL=low$", r"^EINVAL new: usr .*did you mean user"],
     [r"Ready to accept connections", r"^0\nPONG$", r"^net container:db$", r"^user container:db$"],
@@ -144,7 +148,7 @@ EXPECTED = [  # of each block, in order
 ]
 
 
-REFUSALS = {2: 1, 4: 3}  # of a session's number: how many commands fail in it
+REFUSALS = {5: 1, 7: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():
@@ -192,6 +196,9 @@ EXAMPLE_OUTPUT = {
     "limit.sh": [r"^memory limit: 33554432 bytes$", r"^exit code 137$", r"^OomKilled:\t1$",
                  r"^oom_kill [1-9]", r"^times that pids.max refused: [1-9]", r"^nr_throttled [1-9]",
                  r"^max 100000$", r"^exit code 137$"],
+    "inside.sh": [
+        r"^PONG$", r"^hello, world$", r"^redis in /tmp, blue$", r"^15$", r"^status 7$",
+        r"^counted 1000, exit code 0$", r"^2 sleepers$", r"^0 sleepers$", r"^stdout$"],
     "ports.sh": [r"^PONG$", r"^eth0@\S+ +UP +192\.0\.2\.2/24 ", r"^net /run/netns/ctnfs-ports \d+$"],
     "sharing.sh": [
         r"^container:db\ncontainer:db$", r"^0\nPONG$", r"^redis-server$", r"^the same network$",
