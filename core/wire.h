@@ -260,8 +260,9 @@ enum wire_type {
 	WIRE_MSG_ENTER,	    /* asks for the same, with the start message, the first process's pidfd,
 			       and the cgroup descriptors; or WIRE_MSG_ERROR */
 	WIRE_MSG_ATTACH, /* asks for the same, with the terminal's master and the log, to be read;
-			    or WIRE_MSG_ERROR. The connection ends when the container has, and
-			    its output is in the log */
+			    or WIRE_MSG_ERROR. When the container has ended and its output is
+			    in the log, the last WIRE_MSG_STATUS has its exit code, and then
+			    the connection ends */
 };
 
 struct wire_msg {

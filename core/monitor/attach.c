@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,13 @@ static const char usage[] = "usage: attach [-k KEYS]\n"
 /* The container's name: of the directory that the script is in. */
 static const char *name_of(const char *script)
 {
-	static const char unknown[] = "the container";
-	char *path = realpath(script, NULL), *slash = path ? strrchr(path, '/') : NULL;
+	static char path[PATH_MAX];
+	char *slash = realpath(script, path) ? strrchr(path, '/') : NULL;
 
 	if (!slash || slash == path)
-		return unknown;
+		return "the container";
 	*slash = '\0';
-	return strrchr(path, '/') ? strrchr(path, '/') + 1 : unknown;
+	return strrchr(path, '/') + 1;
 }
 
 static int complain(const char *script, const struct ctn_err *err)

@@ -136,6 +136,7 @@ static int open_once(struct link *l, int *ret_log, struct ctn_err *err)
 	const int64_t until = now_ms() + ANSWER_MS;
 	int r = connect_once(l);
 
+	*err = (struct ctn_err){0};
 	if (r < 0)
 		return r;
 	r = (int)wire_send(l->sock, &question, sizeof(question), NULL, 0);

@@ -61,8 +61,9 @@ static void on_stop(int sig)
 	sigaddset(&one, sig);
 	(void)signal(sig, SIG_DFL);
 	(void)raise(sig);
-	(void)sigprocmask(SIG_UNBLOCK, &one, NULL); /* here */
+	(void)sigprocmask(SIG_UNBLOCK, &one, NULL); /* here, unless nobody could let us go on */
 	take(sig, on_stop, 0);
+	continued = resized = 1;
 	errno = before;
 }
 
@@ -100,10 +101,12 @@ int tty_init(struct ctn_err *err)
 	sigemptyset(&late);
 	sigaddset(&late, SIGWINCH);
 	sigaddset(&late, SIGCONT);
+	sigaddset(&late, SIGTSTP);
 	if (sigprocmask(SIG_BLOCK, &late, &waiting) < 0)
 		return ctn_fail_errno(err, "block signals");
 	sigdelset(&waiting, SIGWINCH);
 	sigdelset(&waiting, SIGCONT);
+	sigdelset(&waiting, SIGTSTP);
 	for (int sig = 1; sig <= SIGRTMAX; sig++) {
 		if (is_end(sig))
 			take(sig, on_end, (int)SA_RESETHAND);

@@ -247,6 +247,15 @@ def test_killed_while_it_is_stopped(shell, on_terminal):
     assert t.modes()["local"] == t.before["local"] & ~termios.ECHO
 
 
+def test_a_stop_without_job_control(shell, attach):
+    """Nobody could continue it: the kernel stops nothing."""
+    t = attach(shell).expect(PROMPT)
+    t.proc.send_signal(signal.SIGTSTP)
+    t.type("echo $((3 + 4))\r").expect("7\n" + PROMPT)
+    until(t.is_raw, "raw mode")
+    assert t.type("exit 3\r").wait() == 3 and t.is_restored()
+
+
 def test_in_the_background(shell, on_terminal):
     """It does not take the terminal from whoever works there."""
     t = on_terminal("sh", "-i", cwd=shell.path())
