@@ -287,17 +287,23 @@ int engine_start(struct engine *e, struct ctn_err *err)
 	return r;
 }
 
-void engine_free(struct engine *e)
+void engine_stop(struct engine *e)
 {
 	uint64_t one = 1;
 
+	if (!e || !e->threaded || write(e->stop_fd, &one, sizeof(one)) != sizeof(one))
+		return;
+	pthread_join(e->thread, NULL);
+	if (e->stdin_threaded)
+		pthread_join(e->stdin_thread, NULL);
+	e->threaded = e->stdin_threaded = false;
+}
+
+void engine_free(struct engine *e)
+{
 	if (!e)
 		return;
-	if (e->threaded && write(e->stop_fd, &one, sizeof(one)) == sizeof(one)) {
-		pthread_join(e->thread, NULL);
-		if (e->stdin_threaded)
-			pthread_join(e->stdin_thread, NULL);
-	}
+	engine_stop(e);
 	sweeper_free(e->sweeper);
 	registry_free(e);
 	if (e->cgroup)

@@ -36,7 +36,9 @@ int engine_new(const struct engine_options *options, struct engine **ret, struct
  * disk. Call it after the last fork. */
 int engine_start(struct engine *e, struct ctn_err *err);
 
-/** engine_free() - end the event thread and close everything; containers go on. NULL is fine. */
+/** engine_stop() - end the event threads: no waiter is called any more. NULL is fine.
+ * engine_free() - that, and close everything; containers go on. NULL is fine. */
+void engine_stop(struct engine *e);
 void engine_free(struct engine *e);
 
 /** engine_on_change() - @fn is called with no lock held whenever a container's state changed, and

@@ -316,6 +316,7 @@ static int serve(struct server *s)
 static void end(struct server *s)
 {
 	write_end();
+	engine_stop(s->fs.engine); /* or it would go on with what is aborted now */
 	park_abort_all();
 	handle_end();
 	engine_free(s->fs.engine); /* ends its thread; nothing calls node_changed() any more */

@@ -196,8 +196,8 @@ struct handle *handle_get(struct handle *h);
 /** handle_put() - RELEASE drops the first reference; the last one frees it, watch_forget() and
  * write_release() first. NULL is fine. */
 void handle_put(struct handle *h);
-/** handle_end() - the server ends: drop what is still open. Before engine_free(), when no request
- * is under way or parked. */
+/** handle_end() - the server ends: drop what is still open. Between engine_stop() and
+ * engine_free(), when no request is under way or parked. */
 void handle_end(void);
 
 /** handle_set_result() - the next read (from @offset on) returns @text: a write's own result. Takes

@@ -10,8 +10,6 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct parked list = {.prev = &list, .next = &list};
 
-static _Atomic bool aborted; /* the server ends: nobody may begin to wait */
-
 static void list_add(struct parked *p)
 {
 	pthread_mutex_lock(&list_lock);
@@ -111,8 +109,6 @@ int park_wait(struct parked *p, struct ctn_err *err)
 			*err = p->err;
 	} else if (p->interrupted && life_cancel(&p->waiter)) {
 		r = ctn_fail(err, EINTR, "interrupted by a signal; what was asked for goes on");
-	} else if (aborted && life_cancel(&p->waiter)) {
-		r = ctn_fail(err, ECONNABORTED, "the server ends");
 	} else {
 		p->state = PARK_WAITING;
 	}
@@ -146,7 +142,6 @@ void park_abort_all(void)
 {
 	struct parked *p;
 
-	aborted = true;
 	while ((p = take_any())) {
 		fuse_req_t req = p->req;
 

@@ -42,8 +42,7 @@ void park_begin(struct parked *p, fuse_req_t req);
  * park_wait() - give the thread back, after a verb returned LIFE_PENDING.
  *
  * Return: LIFE_PENDING: @p belongs to others and may be gone; LIFE_DONE or -errno (with @err): what
- * it waited for has come already; -EINTR: the caller has got a signal; -ECONNABORTED: the server
- * ends. But for LIFE_PENDING it is
+ * it waited for has come already; -EINTR: the caller has got a signal. But for LIFE_PENDING it is
  * still the thread's.
  */
 int park_wait(struct parked *p, struct ctn_err *err);
@@ -51,7 +50,8 @@ int park_wait(struct parked *p, struct ctn_err *err);
 /** park_end() - the thread that owns it is about to answer; from here on it is a mere structure. */
 void park_end(struct parked *p);
 
-/** park_abort_all() - answer all that wait with ECONNABORTED: the server ends. */
+/** park_abort_all() - answer all that wait with ECONNABORTED: the server ends, engine_stop() has
+ * been called. */
 void park_abort_all(void);
 
 #endif

@@ -64,7 +64,7 @@ static void op_answer(struct stdin_op *op)
 
 	if (op->done || op->size == 0)
 		fuse_reply_write(req, op->done);
-	else if (code == EINTR || code == EAGAIN || code == ECONNABORTED)
+	else if (code == EINTR || code == EAGAIN)
 		fuse_reply_err(req, code);
 	else
 		fuse_reply_err(req, node_refuse(&op->h->ref, &op->err));

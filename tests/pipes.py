@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that write to `stdin`, and one that does not read it. The fixtures are for whoever imports them."""
 
+import fcntl
 import os
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -27,17 +30,31 @@ def waits(pid):
         return False
 
 
+def held(c):
+    """Bytes in the pipe that the program has not read yet."""
+    fd = os.open(os.path.join(c.server.run, c.get("id"), "in"), os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"1234"))[0]
+    finally:
+        os.close(fd)
+
+
+WRITE = "import sys\nwith open(*sys.argv[1:3], 0) as f: print('open', flush=True); print(f.write(b'x' * 2**20))"
+
+
 @pytest.fixture
 def writer():
-    """Starts programs that write 1 MiB of a letter to `stdin`, and are parked then."""
+    """Starts programs that write 1 MiB to `stdin` once they have said that it is open, and are parked then."""
     made = []
 
-    def start(c, letter="x", mode="ab", script=None):
-        code = script or "import sys\nwith open(sys.argv[1], sys.argv[3], 0) as f: print(f.write(sys.argv[2].encode() * 2**20))"
-        p = subprocess.Popen([sys.executable, "-c", code, c.path("stdin"), letter, mode],
+    def start(c, mode="ab", script=WRITE, full=True):
+        p = subprocess.Popen([sys.executable, "-c", script, c.path("stdin"), mode],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         made.append(p)
+        assert p.stdout.readline() == "open\n", p.communicate()[1]
         until(lambda: waits(p.pid), "the writer is parked", 20)
+        if full:
+            until(lambda: held(c) == PIPE, "the pipe is full", 20)
         return p
 
     yield start

@@ -22,7 +22,7 @@ CALLS = ("kill", "stop 1", "restart 1")
 
 def test_eight_writers_block_nobody(deaf, tidy, writer):
     other = tidy.make()
-    ps = [writer(deaf, letter) for letter in "abcdefgh"]
+    ps = [writer(deaf) for _ in range(8)]
     for _ in range(20):
         assert "running" in deaf.read("status") and "created" in other.read("status")
     assert other.output("echo hi") == "hi\n"
@@ -54,6 +54,7 @@ def test_what_was_taken_before_a_signal(deaf, writer):
                "def wake(*_): raise Woken\n"
                "signal.signal(signal.SIGUSR1, lambda *_: None)\n"
                "fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)\n"
+               "print('open', flush=True)\n"
                "print(os.write(fd, b'x' * 2**20), flush=True)\n"
                "signal.signal(signal.SIGUSR1, wake)\n"
                "try: print(os.write(fd, b'x' * 10))\n"
@@ -123,7 +124,8 @@ def test_nobody_starves(ctn, writer):
     ctn.py("import os, time\nprint('ready', flush=True)\nseen = b''\n"
            "while b'word' not in seen: seen = os.read(0, 4096); time.sleep(0.001)\nprint('seen')")
     ctn.until_log("ready")
-    p = writer(ctn, script="import sys\nwith open(sys.argv[1], 'ab', 0) as f:\n  while 1: f.write(b'x' * 131072)")
+    p = writer(ctn, full=False, script="import sys\nwith open(sys.argv[1], 'ab', 0) as f:\n  print('open', flush=True)\n"
+               "  while 1: f.write(b'x' * 131072)")
     assert ctn.write("stdin", "word", append=True) == 0
     assert ctn.finish() == 0 and ctn.read("log") == "ready\nseen\n"
     code, _, err = ended(p)
@@ -132,7 +134,7 @@ def test_nobody_starves(ctn, writer):
 
 def test_it_is_closed_under_writers(deaf, writer):
     """A blocked write does not hold `: > stdin` up, which ends it."""
-    ps = [writer(deaf, mode="ab") for _ in range(3)]
+    ps = [writer(deaf) for _ in range(3)]
     assert deaf.write("stdin", "") == 0
     got = sorted(ended(p)[1:] for p in ps)
     assert sum(out == str(PIPE) for out, _ in got) == 1
@@ -146,7 +148,7 @@ def test_it_is_closed_under_writers(deaf, writer):
 
 @pytest.mark.parametrize("verb", CALLS)
 def test_it_ends_under_writers(deaf, writer, verb):
-    ps = [writer(deaf, letter) for letter in "ab"]
+    ps = [writer(deaf) for _ in range(2)]
     deaf.put("ctl", verb)
     got = [ended(p)[1:] for p in ps]
     assert got[0] == (str(PIPE), "") and "BrokenPipeError" in got[1][1]
@@ -245,11 +247,11 @@ def test_a_terminal_nobody_reads(ctn, writer):
     term = ctn.put("tty", 1)
     term.sh("stty -echo -icanon; echo ready; sleep 1000")
     term.until_log("ready")
-    p = writer(term)
+    p = writer(term, full=False)
     assert "running" in term.read("status")
     p.send_signal(signal.SIGTERM)
     assert ended(p)[0] == -signal.SIGTERM
-    p = writer(term)
+    p = writer(term, full=False)
     term.put("ctl", "kill")
     code, out, err = ended(p)
     assert "BrokenPipeError" in err or int(out) < 2**20  # what was taken before, if anything was
