@@ -188,7 +188,7 @@ static void test_removal(void)
 		}
 		CHECK_ERR(container_remove(engine, "db", &check_err), EBUSY, "running");
 		unmake(c);
-		CHECK(count_ids(options.state) == count_trash());
+		CHECK(count_states() == 0);
 	}
 }
 
@@ -392,7 +392,7 @@ static void test_enter(void)
 		pid = init_of(c);
 		CHECK(enter(c, script) == 9);
 		kill_monitor(c);
-		CHECK(enter(c, script) == 9 && count_procs(c) == 1);
+		CHECK(enter(c, script) == 9 && procs_reach(c, 1));
 		container_put(c);
 		engine_again();
 		c = container_find(engine, "db");
