@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs started in a container that runs. test_session_end.c has what ends around them. */
+#include <sys/resource.h>
+
 #include "container_create.h"
 #include "session_fixture.h"
 
@@ -270,8 +272,13 @@ static void test_many(void)
 static void test_limit(void)
 {
 	struct container *c = make("web", NULL), *s = NULL;
+	struct rlimit files, raised;
 	char name[16];
 
+	CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
+	raised = files;
+	raised.rlim_cur = files.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &raised) == 0);
 	for (int i = 0; i < SESSIONS_MAX; i++) {
 		snprintf(name, sizeof(name), "s%d", i);
 		CHECK(container_session_create(c, name, &s, NULL) == 0);
@@ -282,6 +289,7 @@ static void test_limit(void)
 	CHECK_ERR(container_session_create(c, "one-more", &s, &check_err), 0, "");
 	container_put(s);
 	unmake(c);
+	CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
 }
 
 static const struct check_test tests[] = {
