@@ -311,7 +311,8 @@ static int settle(struct container *c, struct ctn_err *err)
 
 	if (life_wait(c, &s.w, NULL) != LIFE_PENDING || settling_wait(&s))
 		return 0;
-	return ctn_fail(err, EBUSY, "execs/%s of it has not ended yet; try again", c->spec->name);
+	return ctn_fail(err, EBUSY, "execs/%s has not ended yet with it; try again",
+			strrchr(c->name, '/') + 1);
 }
 
 int sessions_settle(struct container *c, struct ctn_err *err)

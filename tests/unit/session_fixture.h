@@ -142,15 +142,15 @@ static inline void send_line(const struct container *c, const char *line)
 	CHECK(fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line));
 }
 
-/* State directories that a thread is about to remove. */
-static inline unsigned count_trash(void)
+/* State directories that no thread is about to remove. */
+static inline unsigned count_states(void)
 {
 	ctn_autoclosedir DIR *dir = opendir(options.state);
 	const struct dirent *d;
 	unsigned n = 0;
 
 	while (dir && (d = readdir(dir)))
-		n += strncmp(d->d_name, "trash-", 6) == 0;
+		n += strlen(d->d_name) == CTN_ID_LEN;
 	return n;
 }
 

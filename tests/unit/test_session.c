@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Programs started in a container that runs. test_session_end.c has what ends around them. */
+#include <sys/resource.h>
+
+#include "container_create.h"
 #include "session_fixture.h"
 
 static struct container *db; /* running */
@@ -110,6 +113,34 @@ static void test_inside(void)
 	CHECK(do_kill(s, SIGKILL, NULL) == 0 && exit_of(s) == 137);
 	CHECK(state_of(db) == CTN_RUNNING);
 	session_end(db, s);
+}
+
+/* Namespaces and ids that are not those of a plain container. */
+static void test_clock(void)
+{
+	struct container *c = make("web", "sleep 1000"), *s = session(c, "s", "sleep 1000");
+	struct spec *spec;
+	struct spec_oci *oci;
+	char path[64];
+	struct stat st;
+
+	CHECK(store(c, "ns/time", "new", NULL) == 0);
+	spec = spec_dup(c->spec);
+	oci = spec_oci_edit(spec);
+	oci->uids = oci->gids = (struct spec_maps){
+		.items = {{0, c->uid_base + 7, 1000}, {2000, c->uid_base + 5000, 10}}, .len = 2};
+	CHECK_ERR(container_replace_spec(c, spec, &check_err), 0, "");
+	spec_put(spec);
+	CHECK_ERR(do_start(c, 0, &check_err), 0, "");
+	CHECK(store(s, "user", "2003", NULL) == 0);
+	CHECK_ERR(do_start(s, 0, &check_err), 0, "");
+	CHECK(same_ns(init_of(s), init_of(c), "time") && !same_ns(init_of(s), getpid(), "time"));
+	snprintf(path, sizeof(path), "/proc/%d", init_of(s));
+	CHECK(stat(path, &st) == 0 && st.st_uid == c->uid_base + 5003);
+	CHECK(store(s, "user", "1500", NULL) == 0 && do_kill(s, SIGKILL, NULL) == 0);
+	CHECK_ERR(do_start(s, 0, &check_err), EINVAL, "id map");
+	container_put(s);
+	unmake(c);
 }
 
 static const char *run(struct container *s, const char *cmd)
@@ -241,8 +272,13 @@ static void test_many(void)
 static void test_limit(void)
 {
 	struct container *c = make("web", NULL), *s = NULL;
+	struct rlimit files, raised;
 	char name[16];
 
+	CHECK(getrlimit(RLIMIT_NOFILE, &files) == 0);
+	raised = files;
+	raised.rlim_cur = files.rlim_max;
+	CHECK(setrlimit(RLIMIT_NOFILE, &raised) == 0);
 	for (int i = 0; i < SESSIONS_MAX; i++) {
 		snprintf(name, sizeof(name), "s%d", i);
 		CHECK(container_session_create(c, name, &s, NULL) == 0);
@@ -253,6 +289,7 @@ static void test_limit(void)
 	CHECK_ERR(container_session_create(c, "one-more", &s, &check_err), 0, "");
 	container_put(s);
 	unmake(c);
+	CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0);
 }
 
 static const struct check_test tests[] = {
@@ -260,6 +297,7 @@ static const struct check_test tests[] = {
 	{"names", test_names},
 	{"a run", test_run},
 	{"inside", test_inside},
+	{"with clocks and id maps of its own", test_clock},
 	{"env, cwd, user", test_settings},
 	{"of a container that does not run", test_not_running},
 	{"pause", test_pause},

@@ -54,7 +54,33 @@ static void test_record(void)
 	CHECK_STR(rec.spec ? rec.spec->name : NULL, "db");
 	CHECK_STR(rec.spec ? text_of(rec.spec, "cmd") : NULL, "redis-server '\xff'\n");
 	CHECK_STR(rec.spec ? text_of(rec.spec, "env") : NULL, "A=x\\ny\n");
+	CHECK_STR(rec.parent, "");
 	spec_put(rec.spec);
+}
+
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void test_session(void)
+{
+	static const char *const bad[] = {"7",	    "null",	     "\"\"",
+					  "\"db\"", "\"../" ID "\"", "\"" ID "0\""};
+	struct state_record rec = {.uid_base = 65536, .parent = ID}, have = {0};
+
+	rec.spec = spec_new("s");
+	CHECK(state_save(dir, &rec, NULL) == 0 && state_load(dir, &have, NULL) == 0);
+	CHECK_STR(have.parent, ID);
+	spec_put(rec.spec);
+	spec_put(have.spec);
+	for (size_t i = 0; i < CTN_COUNT(bad); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "{\"version\": 1, \"uid_base\": 65536, \"parent\": %s, \"spec\": "
+			 "{\"name\": \"s\"}}",
+			 bad[i]);
+		write_text("spec", text);
+		CHECK_ERR(state_load(dir, &have, &check_err), EINVAL, "its container is no id");
+	}
 }
 
 static void test_exit(void)
@@ -261,6 +287,7 @@ static void test_save_fails(void)
 
 static const struct check_test tests[] = {
 	{"record", test_record},
+	{"record of a session", test_session},
 	{"exit", test_exit},
 	{"run", test_run},
 	{"monitor's status", test_status},
