@@ -338,6 +338,7 @@ int exec_main(int argc, char **argv)
 		return EXIT_EXEC;
 	}
 	take_limits(sock);
+	close(sock); /* the monitor has few places, which others need while the program runs */
 	give_pipes(&t);
 	return run(&t, &o, argv[3]);
 }
