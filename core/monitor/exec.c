@@ -57,19 +57,18 @@ static int take_plan(struct target *t, const int *fds, size_t n, struct ctn_err 
 	return 0;
 }
 
-static int ask(int sock, struct target *ret, struct ctn_err *err)
+/* ctnfs-exec has asked. */
+static int take_answer(int sock, struct target *ret, struct ctn_err *err)
 {
-	struct wire_msg msg = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_ENTER};
 	struct pollfd p = {.fd = sock, .events = POLLIN};
 	int fds[2 + WIRE_ATTACH_MAX];
+	struct wire_msg msg;
 	size_t n = 0;
-	ssize_t r = wire_send(sock, &msg, sizeof(msg), NULL, 0);
+	ssize_t r;
 
-	if (r >= 0 && poll(&p, 1, ANSWER_MS) <= 0)
+	if (poll(&p, 1, ANSWER_MS) <= 0)
 		return ctn_fail(err, ETIMEDOUT, "the container's monitor does not answer");
-	if (r >= 0)
-		r = wire_receive(sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n);
+	r = wire_receive(sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n);
 	if (r != (ssize_t)sizeof(msg))
 		return ctn_fail(err, ESRCH, "the container has ended");
 	if (msg.type == WIRE_MSG_ERROR)
@@ -327,7 +326,7 @@ int exec_main(int argc, char **argv)
 		status = check_fds(&o, sock, argv[3]);
 	if (status >= 0)
 		return status;
-	r = ask(sock, &t, &err);
+	r = take_answer(sock, &t, &err);
 	if (r == 0)
 		r = check_paused(&t, &err);
 	if (r == 0)
@@ -338,6 +337,7 @@ int exec_main(int argc, char **argv)
 		return EXIT_EXEC;
 	}
 	take_limits(sock);
+	close(sock); /* the monitor has few places, which others need while the program runs */
 	give_pipes(&t);
 	return run(&t, &o, argv[3]);
 }

@@ -2,9 +2,9 @@
 /* `exec`: a program in a running container with the caller's streams and terminal.
  *
  * The file of the tree is a script whose interpreter is ctnfs-exec (exec_main.c). That one asks the
- * container's monitor for its program and becomes it: the monitor's own version, so that it
- * understands the start message, from a sealed memfd, so that nothing inside can write to it
- * (CVE-2019-5736). What is here runs there. */
+ * container's monitor for its program and for the start message and becomes that program: the
+ * monitor's own version, so that it understands the message, from a sealed memfd, so that nothing
+ * inside can write to it (CVE-2019-5736). What is here runs there. */
 #ifndef CTNFS_CORE_MONITOR_EXEC_H
 #define CTNFS_CORE_MONITOR_EXEC_H
 

@@ -55,16 +55,25 @@ static int monitor_connect(const char *run)
 	return ctn_take_fd(sock);
 }
 
-/* The monitor's program, to be executed. */
+static ssize_t ask(int sock, enum wire_type type)
+{
+	const struct wire_msg msg = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = type};
+
+	return wire_send(sock, &msg, sizeof(msg), NULL, 0);
+}
+
+/* The monitor's program, to be executed. What that one needs is asked for at once: the answer comes
+ * while it is being started. */
 static int ask_program(int sock)
 {
-	struct wire_msg msg = {
-		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_PROGRAM};
 	struct pollfd p = {.fd = sock, .events = POLLIN};
+	struct wire_msg msg;
 	int fd = -1;
 	size_t n = 0;
-	ssize_t r = wire_send(sock, &msg, sizeof(msg), NULL, 0);
+	ssize_t r = ask(sock, WIRE_MSG_PROGRAM);
 
+	if (r >= 0)
+		r = ask(sock, WIRE_MSG_ENTER);
 	if (r >= 0 && poll(&p, 1, ANSWER_MS) <= 0)
 		return -ETIMEDOUT;
 	if (r >= 0)
