@@ -128,6 +128,21 @@ static void on_enter(struct monitor *m, int peer, const struct wire_msg *msg)
 	(void)wire_send(peer, &answer, sizeof(answer), fds, 2 + start->n_attach);
 }
 
+/* Whether @peer may stay as one who is attached. */
+static bool may_stay(struct monitor *m, int peer)
+{
+	int n = 0, own = 0;
+
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		n += m->attached[i];
+		own = m->peers[i] == peer ? i : own;
+	}
+	if (!m->attached[own] && n == ATTACHED_MAX)
+		return false;
+	m->attached[own] = true;
+	return true;
+}
+
 /* Our own descriptor of the log is for writing; they get one for reading. */
 static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
 {
@@ -144,6 +159,10 @@ static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
 		refuse(peer, "attach", ENOTTY,
 		       "it has no terminal: echo 1 > tty before its next start; its output is in "
 		       "log, its input stdin");
+		return;
+	}
+	if (!may_stay(m, peer)) {
+		refuse(peer, "attach", EAGAIN, "too many are attached already");
 		return;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", m->log.fd);
@@ -174,6 +193,7 @@ void talk_receive(struct monitor *m, int i)
 	if (n <= 0) { /* that peer is gone; we stay */
 		close(m->peers[i]);
 		m->peers[i] = -1;
+		m->attached[i] = false;
 		return;
 	}
 	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC)

@@ -6,12 +6,16 @@
 
 #include "spawn.h"
 
-enum { CONNECTIONS_MAX = 64 }; /* at once; who comes after waits in the listener's queue */
+enum {
+	CONNECTIONS_MAX = 64, /* at once; who comes after waits in the listener's queue */
+	ATTACHED_MAX = 32,    /* of those that stay; the next server must find room */
+};
 
 /**
  * struct monitor - one container's.
  * @listener, @message: the socket in the run directory; the start message.
  * @peers:   connections, -1 where there is none; the first is that of the server that started us.
+ * @attached: those that asked for the terminal.
  * @ready:   the stage has said that execve is next.
  */
 struct monitor {
@@ -21,6 +25,7 @@ struct monitor {
 	struct wire_status status;
 	int listener, message;
 	int peers[CONNECTIONS_MAX];
+	bool attached[CONNECTIONS_MAX];
 	uint64_t reported_drops;
 	bool ready;
 };
