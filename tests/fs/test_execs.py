@@ -127,6 +127,19 @@ def test_editors_work(idle, s):
     assert "A=2" in s.lines("env")
 
 
+def test_its_scratch_files_go_with_it(tidy):
+    """There is room for 64 MiB of them in all containers."""
+    for i in range(6):
+        c = tidy.make()
+        s = session(c, "s")
+        for k in range(16):
+            with open(s.path("%d.tmp" % k), "wb") as f:
+                f.write(bytes(1 << 20))
+        if i % 2:
+            s.remove()
+        c.remove()
+
+
 def test_again_with_another_command(s):
     for word in ("one", "two", "three"):
         s.start("echo", word)
