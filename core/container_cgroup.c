@@ -28,16 +28,35 @@ void container_cgroup_rest(struct container *c)
 		(void)cgroup_leaf_child_remove(c->parent->cgroup, c->id, 0, NULL);
 }
 
+/* A session's was removed, as nobody was in it. */
+static int forgive_removed(const struct container *c, int r, const struct ctn_err *why,
+			   struct ctn_err *err)
+{
+	if (c->parent && (r == -ENOENT || r == -ENODEV))
+		return 0;
+	if (r < 0 && err)
+		*err = *why;
+	return r;
+}
+
+int container_cgroup_procs(const struct container *c, pid_t **ret, size_t *ret_n,
+			   struct ctn_err *err)
+{
+	struct ctn_err why = {0};
+	int r;
+
+	*ret = NULL;
+	*ret_n = 0;
+	r = cgroup_leaf_procs(c->cgroup, ret, ret_n, &why);
+	return forgive_removed(c, r, &why, err);
+}
+
 int container_cgroup_kill(const struct container *c, unsigned ms, struct ctn_err *err)
 {
 	struct ctn_err why = {0};
 	int r = cgroup_leaf_kill(c->cgroup, ms, &why);
 
-	if (c->parent && (r == -ENOENT || r == -ENODEV)) /* removed: nobody was in it */
-		return 0;
-	if (r < 0 && err)
-		*err = why;
-	return r;
+	return forgive_removed(c, r, &why, err);
 }
 
 int container_cgroup_remove(const struct container *c, struct ctn_err *err)

@@ -249,7 +249,10 @@ int container_cgroup_open(struct container *c, struct ctn_err *err);
  * remove what nobody is in. */
 int container_cgroup_renew(struct container *c, struct ctn_err *err);
 void container_cgroup_rest(struct container *c);
-/** container_cgroup_kill() - SIGKILL for all that is in it; cgroup_leaf_kill(). */
+/** container_cgroup_procs() - cgroup_leaf_procs(). container_cgroup_kill() - SIGKILL for all that
+ * is in it; cgroup_leaf_kill(). */
+int container_cgroup_procs(const struct container *c, pid_t **ret, size_t *ret_n,
+			   struct ctn_err *err);
 int container_cgroup_kill(const struct container *c, unsigned ms, struct ctn_err *err);
 /** container_cgroup_remove() - -EBUSY with a sentence while a process is in it. */
 int container_cgroup_remove(const struct container *c, struct ctn_err *err);

@@ -35,7 +35,7 @@ int container_print_ps(struct container *c, FILE *out, struct ctn_err *err)
 	container_view_get(c, &v);
 	if (v.init)
 		mapped_ids(c, &v, &base, &count);
-	r = v.running ? cgroup_leaf_procs(c->cgroup, &pids, &n, err) : 0;
+	r = v.running ? container_cgroup_procs(c, &pids, &n, err) : 0;
 	if (r == 0 && n > 0)
 		r = procfs_add_zombies(&pids, &n, err);
 	if (r == 0)
@@ -56,7 +56,7 @@ int container_procs(struct container *c, struct pid_pair **ret, size_t *ret_n, s
 	container_view_get(c, &v);
 	up = v.running;
 	container_view_put(&v);
-	r = up ? cgroup_leaf_procs(c->cgroup, &pids, &n, err) : 0;
+	r = up ? container_cgroup_procs(c, &pids, &n, err) : 0;
 	if (r < 0)
 		return r;
 	pairs = calloc(n + 1, sizeof(*pairs));

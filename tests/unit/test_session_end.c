@@ -93,6 +93,34 @@ static void test_young(void)
 	unmake(c);
 }
 
+/* Whoever looks at its processes in the moment of its end sees some, or none. */
+static void test_looked_at(void)
+{
+	struct container *c = running("db"), *s = session(c, "s", "true");
+	ctn_autofree char *text = NULL;
+	size_t len = 0;
+
+	for (int i = 0; i < 50; i++) {
+		CHECK(life_start(s, NULL, NULL) == LIFE_PENDING);
+		for (bool ended = false; !ended;) {
+			FILE *out = open_memstream(&text, &len);
+			struct pid_pair *pairs = NULL;
+			size_t n = 0;
+
+			pthread_mutex_lock(&s->lock);
+			ended = !container_is_up(s);
+			pthread_mutex_unlock(&s->lock);
+			CHECK(container_print_ps(s, out, NULL) == 0);
+			CHECK(container_procs(s, &pairs, &n, NULL) == 0);
+			free(pairs);
+			fclose(out);
+			free(ctn_take_ptr(text));
+		}
+	}
+	session_end(c, s);
+	unmake(c);
+}
+
 /* Nobody waits any more: it is removed all the same. */
 static void test_cancelled(void)
 {
@@ -406,6 +434,7 @@ static const struct check_test tests[] = {
 	{"a tree of processes", test_tree},
 	{"what is left behind", test_left},
 	{"killed while it starts", test_young},
+	{"looked at while it ends", test_looked_at},
 	{"removed, and nobody waits", test_cancelled},
 	{"its container ends", test_parent_ends},
 	{"its container shares a pid namespace", test_parent_shares},
