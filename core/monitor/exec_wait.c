@@ -139,20 +139,6 @@ static int end_as(const struct waited *w, int code)
 	return code;
 }
 
-static int finish(const struct waited *w, int code)
-{
-	give_terminal_back(w);
-	if (w->status >= 0)
-		return w->status;
-	if (w->ready || code != EXIT_SIGNAL + SIGKILL) /* others come from the caller's side */
-		return end_as(w, code);
-	fprintf(stderr,
-		"%s: it was killed before it could run; is memory.limit too small, or has the "
-		"container ended?\n",
-		w->name);
-	return EXIT_EXEC;
-}
-
 /* --- the loop --- */
 
 /* Who reads a pipe of the caller's is to see the program's end of it. */
@@ -212,6 +198,32 @@ static bool on_reaper(struct waited *w, int *ret)
 		*ret = e.value;
 		return true;
 	}
+}
+
+/* What it has said may have come after we had looked for that, and before we looked for its end. */
+static void hear_out(struct waited *w)
+{
+	struct pollfd p = {.fd = w->report, .events = POLLIN};
+
+	while (p.fd >= 0 && poll(&p, 1, 0) > 0) {
+		on_report(w);
+		p.fd = w->report;
+	}
+}
+
+static int finish(struct waited *w, int code)
+{
+	hear_out(w);
+	give_terminal_back(w);
+	if (w->status >= 0)
+		return w->status;
+	if (w->ready || code != EXIT_SIGNAL + SIGKILL) /* others come from the caller's side */
+		return end_as(w, code);
+	fprintf(stderr,
+		"%s: it was killed before it could run; is memory.limit too small, or has the "
+		"container ended?\n",
+		w->name);
+	return EXIT_EXEC;
 }
 
 static int wait_in_loop(struct waited *w, int signals)

@@ -22,6 +22,7 @@ import pytest
 from attackers import (LONG, TELL, arm, begin, command, end, end_process, enter, rounds,
                        until_stopped, weak_server)
 from basics import limit, slurp
+from sessions import session, wait_code
 
 ENTRIES = rounds(150, 2000)
 STARTS = rounds(30, 300)
@@ -139,6 +140,27 @@ def test_who_is_killed_on_its_way_in(ctn):
     assert end(ctn).got == []
 
 
+# --- sessions, whose parent is the monitor ---
+
+def run_sessions(ctn, how, number):
+    """The same for programs in execs/."""
+    begin(ctn, "/attack/sampler", how, TELL)
+    for i in range(number):
+        s = session(ctn, "s%d" % i).start(TELL, "exit", "7")
+        assert wait_code(s) == 7
+        s.remove()
+    return end(ctn)
+
+
+@slow
+@pytest.mark.parametrize("how", ["look", "stop"])
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_nothing_is_got_of_a_session(ctn, user, how):
+    got = run_sessions(arm(ctn, user=user), how, STARTS)
+    assert got.got == []
+    assert got.count["denied"] > 0, "the attacker was never quick enough: %s" % got.text
+
+
 # --- the container's own start, with others in its pid namespace ---
 
 def start_beside(server, how, starts):
@@ -184,6 +206,11 @@ def test_control_of_entering(weak, how):
         if "GOT attach" in ctn.read("log"):
             break
     assert {"exe", "look", "attach"} <= end(ctn).kinds()
+
+
+@slow
+def test_control_of_sessions(weak):
+    assert {"exe", "look", "attach"} <= run_sessions(arm(weak.make()), "stop", ENTRIES).kinds()
 
 
 @slow

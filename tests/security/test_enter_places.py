@@ -14,32 +14,22 @@ Each control is a monitor that leaves out one of these, or both where one makes 
 import errno
 import os
 import subprocess
-import sys
 
 import pytest
 
 from attackers import TELL, arm, command, rounds, tools, weak_server
 from basics import limit
 from rootdirs import make_root
+from sessions import session, wait_code
 
 HELD = list(range(3, 21))
 NUMBERS = list(range(64))
-# The caller of `exec`: a directory of the host is its standard input and its descriptors 3 to 20.
-CALLER = """
-import os, sys
-for n in (0, *range(3, 21)):
-    fd = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECTORY)
-    if fd != n:
-        os.dup2(fd, n)
-        os.close(fd)
-    os.set_inheritable(n, True)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 def enter_holding(ctn, *args, directory="/etc"):
-    """As enter(), by a caller that has that directory open wherever it can."""
-    argv = [sys.executable, "-c", CALLER, directory] + command(ctn, *args)
+    """As enter(), by a caller that has that directory as standard input and as descriptors 3 to 20."""
+    tell = os.path.join(tools(ctn.server.session), "tell")
+    argv = [tell, "hold", directory] + command(ctn, *args)
     return subprocess.run(argv, capture_output=True, text=True, timeout=limit(20), stdin=subprocess.DEVNULL)
 
 
@@ -108,6 +98,23 @@ def test_a_descriptor_leads_to_no_program(waiting):
         refused(r)
 
 
+def test_a_session_has_only_its_streams(waiting):
+    s = session(waiting, "s").start(TELL)
+    wait_code(s)
+    assert told(s.read("log")) == ("/tmp", [0, 1, 2])
+
+
+def test_a_descriptor_is_no_working_directory_of_a_session(waiting):
+    """Below the monitor, which has more open than any caller of `exec`."""
+    codes = errno.ENOENT, errno.ENOTDIR, errno.EINVAL, errno.EACCES
+    for n in NUMBERS[::rounds(3, 1)]:
+        for path in ("/proc/self/fd/%d" % n, "/w%d" % n):
+            s = session(waiting, "s").put("cwd", path)
+            s.refused("cmd", TELL, codes, "cwd")
+            s.remove()
+    session(waiting, "s").refused("cmd", "/proc/self/fd/5/tell", errno.ENOENT)
+
+
 def test_a_directory_of_the_host_that_is_inside_as_well(tidy, tmp_path):
     """The root file system is a directory of the host: what is below it has a name inside, but a
     descriptor of it is on the host's mount, and its .. leads out."""
@@ -159,11 +166,26 @@ def test_control_of_both(session, no_leaks):
         ctn = arm(server.make()).start(TELL, "wait")
         r = enter_holding(ctn, "-w", "/proc/self/fd/9", TELL)
         assert r.returncode == 0 and told(r.stdout)[0] == "(unreachable)/etc", r
-        starts = {}
-        for n in NUMBERS[3:30]:
-            other = arm(server.make(), "privileged").put("cwd", "/proc/self/fd/%d" % n)
-            if other.write("cmd", TELL + "\n") == 0:
-                other.finish()
-                starts[n] = told(other.read("log"))[0]
-            other.remove()
-        assert any(where.startswith("(unreachable)/") for where in starts.values()), starts
+        ctn = arm(server.make(), "privileged").start(TELL, "wait")  # in a user namespace it may not
+        sessions = went(session_of(ctn, n) for n in NUMBERS[3:30])
+        assert any(where.startswith("(unreachable)/") for where in sessions), sessions
+        starts = went(arm(server.make(), "privileged") for n in NUMBERS[3:30])
+        assert any(where.startswith("(unreachable)/") for where in starts), starts
+
+
+def session_of(ctn, n):
+    return session(ctn, "s%d" % n)
+
+
+def went(programs):
+    """Where each of them is, which is to be in /proc/self/fd/3 and so on, or why it is not."""
+    found = []
+    for n, c in enumerate(programs, 3):
+        c.put("cwd", "/proc/self/fd/%d" % n)
+        if c.write("cmd", TELL + "\n") == 0:
+            wait_code(c)
+            found.append(told(c.read("log"))[0])
+        else:
+            found.append(c.last_error().text)
+        c.remove()
+    return found

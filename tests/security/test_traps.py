@@ -20,6 +20,7 @@ import pytest
 from attackers import BUILT, TELL, enter, tools
 from basics import put, slurp
 from containers import inside
+from sessions import session, wait_code
 
 TRAPPED = ("sh bash dash ls cat id ps getent env true sleep tar gzip nsenter unshare mount umount ip nft "
            "iptables find login su sudo passwd useradd newuidmap newgidmap getpcaps ldd ldconfig busybox "
@@ -96,6 +97,10 @@ def test_nothing_else_is_executed(trapped, settings):
     use_the_tree(trapped)
     for words in ([], ["-u", "redis"], ["-u", "77:cache"], ["-w", "/etc"], ["-e", "PATH=/bin", "-e", "LD_PRELOAD=/trap"]):
         enter(trapped, *words, TELL, "exit", "7", code=7)
+    s = session(trapped, "s").put("user", "redis").start(TELL, "exit", "7")
+    assert wait_code(s) == 7
+    assert read_and_write_all(s) > 10
+    s.remove()
     trapped.put("ctl", "restart 2").put("ctl", "stop 2")
     assert read_and_write_all(trapped) > 50
     assert trapped.caught() == []
