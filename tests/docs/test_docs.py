@@ -214,7 +214,7 @@ EXAMPLE_OUTPUT = {
     "tutorial.sh": [
         r"^running\n\d+$", r"Ready to accept", r"redis-server", r"^1$", r"^NSpid:\t\d+\t1$",
         r"^LEVEL=high$", r"^LEVEL=low$", r"^net new \d+$", r"^net: its own$",
-        r"^time: the same as ours$", r"^PONG$", r"^db$", r"^number 1$",
+        r"^time: the same as ours$", r"^PONG$", r"^db$", r"^PONG$", r"^number 1$",
         r"^Seccomp:\t0$", r"/[0-9a-f]{64}$", r"^1024$", r"^max$", r"^15998976$",
         r" EBUSY cgroup/memory\.limit: .*\d{6}", r"^running\n15998976$", r"^Seccomp:\t2$",
         r"^# mode 2", r"mount: .*permission denied", r"^CapBnd:\t00000000a80425fb$",
