@@ -20,6 +20,22 @@ static inline struct container *session(struct container *c, const char *name, c
 	return s;
 }
 
+static inline struct container *running(const char *name)
+{
+	struct container *c = make(name, "sleep 1000");
+
+	CHECK_ERR(do_start(c, 0, &check_err), 0, "");
+	return c;
+}
+
+static inline struct container *started(struct container *c, const char *name, const char *cmd)
+{
+	struct container *s = session(c, name, cmd);
+
+	CHECK_ERR(do_start(s, 0, &check_err), 0, "");
+	return s;
+}
+
 /* What rmdir came to; the sentence is in check_err. */
 static inline int end(struct container *c, const char *name)
 {
