@@ -8,7 +8,13 @@
 #include "../wire_log.h"
 #include "monitor.h"
 
-enum { LOG_BLOCK = 4096, LOG_SLACK = 256 << 10, LOG_MODE = 0600 };
+enum {
+	LOG_BLOCK = 4096,
+	LOG_STRIDE = 64 << 10, /* while it is written: a hole that ends in the middle of what the
+				  page cache has as one piece costs more */
+	LOG_SLACK = 256 << 10,
+	LOG_MODE = 0600,
+};
 
 int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err)
 {
@@ -27,7 +33,7 @@ int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err)
 	return 0;
 }
 
-void log_trim(struct log *log)
+static void trim(struct log *log, uint64_t block)
 {
 	uint64_t keep = log->end > log->max ? log->end - log->max : 0;
 	uint64_t start = log_index_start(log), hole;
@@ -37,13 +43,19 @@ void log_trim(struct log *log)
 	if (keep == 0)
 		return;
 	/* The byte before stays: it tells whether what is kept begins with a line. */
-	hole = (keep - 1) / LOG_BLOCK * LOG_BLOCK;
+	hole = (keep - 1) / block * block;
 	/* The server made sure at its start that the file system can do this. */
 	if (hole > log->punched &&
 	    fallocate(log->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)log->punched,
 		      (off_t)(hole - log->punched)) == 0)
 		log->punched = hole;
 	log_index_trim(log, keep);
+}
+
+void log_trim(struct log *log)
+{
+	log->trimmed = 0;
+	trim(log, LOG_BLOCK);
 }
 
 /* Return: how many bytes there was room for; a full disk must not make the program wait. */
@@ -84,5 +96,5 @@ void log_append(struct log *log, enum wire_stream stream, uint64_t time, const c
 	}
 	if ((log->end > log->max && log->end - log->max > log->punched + LOG_SLACK) ||
 	    log_index_full(log))
-		log_trim(log);
+		trim(log, LOG_STRIDE);
 }

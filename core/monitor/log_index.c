@@ -152,6 +152,9 @@ void log_index_trim(struct log *log, uint64_t keep)
 	uint64_t low = 0, high = log->n, hole;
 	struct wire_log_entry e;
 
+	if (high - log->trimmed < INDEX_BLOCK / sizeof(e)) /* not a block more than last time */
+		return;
+	log->trimmed = high;
 	while (low < high) { /* the first that goes beyond @keep */
 		uint64_t i = low + (high - low) / 2;
 

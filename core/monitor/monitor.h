@@ -122,6 +122,7 @@ int terminal_control(const struct plan *p, struct ctn_err *err);
  * @dropped: bytes that could not be written.
  * @last:    the newest entry, number @n - 1, of the bytes from @last_begin on; all 0 without any.
  * @growing: more can go into it.
+ * @trimmed: @n when it was last looked what of the index can go.
  * @ended:   what has an entry ends with a line, or is nothing.
  */
 struct log {
@@ -129,7 +130,7 @@ struct log {
 	uint64_t end, punched, max;
 	uint64_t dropped;
 	struct wire_log_entry last;
-	uint64_t last_begin, n, index_punched;
+	uint64_t last_begin, n, index_punched, trimmed;
 	bool growing, ended;
 };
 
