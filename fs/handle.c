@@ -178,7 +178,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uintptr_t)h;
-	fi->direct_io = 1;
+	/* The kernel keeps what never changes: whoever executes `exec` waits for one answer less.
+	 */
+	fi->keep_cache = h->ref.node->flags & N_CONST && !h->ref.node->store;
+	fi->direct_io = !fi->keep_cache;
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT) /* the opener got a signal: no RELEASE comes */
 		handle_drop(&h->open);
