@@ -13,6 +13,7 @@ import pytest
 
 from basics import limit, slurp, until
 from logviews import VIEWS, WRITER, Follower, Model, let_go, raw, read, write_pieces
+from sessions import session
 
 
 
@@ -111,6 +112,15 @@ def test_of_a_terminal_all_is_standard_output(ctn):
     ctn.output("echo out; echo err >&2")
     assert read(ctn, "stdout") == read(ctn, "log") == b"out\r\nerr\r\n" and read(ctn, "stderr") == b""
     assert re.fullmatch(rb"\S+Z stdout out\r\n\S+Z stdout err\r\n", read(ctn, "log.times"))
+
+
+def test_of_a_session(idle):
+    s = session(idle, "s")
+    pieces = [(1, b"one\nha"), (2, b"error\n"), (1, b"lf\n")]
+    s.py(write_pieces(pieces))
+    assert s.finish() == 0
+    Model(pieces).check(s)
+    assert read(idle, "stderr") == b"" and read(idle, "stdout") == b"ready\n"
 
 
 def test_runs_follow_each_other(ctn):
@@ -255,14 +265,14 @@ def test_a_whole_line_first(ctn):
 def test_the_index_is_bounded(ctn):
     """A program of which every byte needs an entry."""
     ctn.put("log.max", "4096")
-    ctn.py(WRITER + "for i in range(6000): put(1 + i % 2, b'\\n' if i % 20 > 17 else b'x')\n")
+    ctn.py(WRITER + "for i in range(4000): put(1 + i % 2, b'\\n' if i % 20 > 17 else b'x')\n")
     assert ctn.finish(40) == 0
     st = os.stat(index_of(ctn))
-    assert st.st_size == 6000 * 48 and st.st_blocks * 512 <= 192 << 10
+    assert st.st_size == 4000 * 48 and st.st_blocks * 512 <= 100 << 10
     kept = (1024 + 65536) // 48
     assert len(read(ctn, "log")) == kept
     assert abs(len(read(ctn, "stdout")) - kept / 2) <= 1 and abs(len(read(ctn, "stderr")) - kept / 2) <= 1
-    assert int(ctn.status("LogDropped")) == 6000 - kept
+    assert int(ctn.status("LogDropped")) == 4000 - kept
 
 
 # --- emptying ---
