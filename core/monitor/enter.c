@@ -251,6 +251,7 @@ static const struct {
 	int (*run)(struct stage *s, struct ctn_err *err);
 } steps[] = {
 	{"ids", step_ids},
+	{"hiding", stage_hide},
 	{"keyring", stage_keyring},
 	{"streams", step_streams},
 	{"terminal", step_job},
