@@ -20,6 +20,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import zlib
 
 sys.dont_write_bytecode = True
 
@@ -30,7 +31,7 @@ SOURCE = os.path.dirname(os.path.dirname(HERE))
 GUEST = "run/ctnfs-vm/"
 END = "ctnfs-vm: end "
 RESULTS_SIZE = 64 << 20
-SLOW = 8  # how many times slower than the machine itself the tests' limits allow for
+SLOW = 12  # how many times slower than the machine itself the tests' limits allow for
 PASSED, FAILED, NO_RESULT, SKIPPED = 0, 1, 2, 77
 
 
@@ -50,7 +51,8 @@ def arguments():
     p.add_argument("--only", metavar="EXPR", help="pytest -k EXPR; programs whose name has no such part "
                    "are left out")
     p.add_argument("--shell-command", metavar="CMD", help="run this instead of tests")
-    p.add_argument("--timeout", type=float, default=2400, help="seconds for the machine's whole life")
+    p.add_argument("--part", metavar="N/M", default="1/1", help="of M machines with a part of the tests each, the Nth")
+    p.add_argument("--timeout", type=float, default=3300, help="seconds for the machine's whole life")
     p.add_argument("--slow", type=float, default=SLOW, help="factor of the tests' time limits (%d)" % SLOW)
     p.add_argument("--results", help="directory for the log and the results (BUILD/vm-results)")
     p.add_argument("--memory", default="1024", help="in MB")
@@ -58,7 +60,10 @@ def arguments():
     o.build = os.path.abspath(o.build)
     o.source = source_of(o.build)
     o.suite = o.suite or ["unit", "fs", "security"]
-    o.results = os.path.abspath(o.results or os.path.join(o.build, "vm-results"))
+    if not re.fullmatch(r"[1-9]/[1-9]", o.part) or o.part[0] > o.part[2]:
+        p.error("--part takes N/M, such as 1/2")
+    o.nth, o.parts = int(o.part[0]) - 1, int(o.part[2])
+    o.results = os.path.abspath(o.results or os.path.join(o.build, "vm-results", o.part.replace("/", "-of-")))
     return o
 
 
@@ -90,10 +95,30 @@ def meson_tests(o):
     return sorted(found, key=lambda t: o.suite.index(t["suite"]))
 
 
+def shares(o, paths):
+    """Each file to the machine that has least to read so far, the large ones first."""
+    loads = [0] * o.parts
+    for path in sorted(paths, key=lambda p: (-os.path.getsize(p), p)):
+        least = loads.index(min(loads))
+        loads[least] += os.path.getsize(path)
+        if least == o.nth:
+            yield path
+
+
+def part_of(o, t):
+    """The command with this machine's part of the test files; None where nothing is left of it."""
+    directory = t["cmd"][-1]
+    files = [os.path.join(directory, f) for f in os.listdir(directory) if re.fullmatch(r"test_.*\.py", f)]
+    mine = sorted(shares(o, files))
+    return t["cmd"][:-1] + mine if mine else None
+
+
 def one_test(o, t, env):
     """A test as the guest's list has it, once for each place; none where --only leaves it out."""
     is_pytest = "pytest" in os.path.basename(t["cmd"][0])
-    cmd = list(t["cmd"])
+    cmd = part_of(o, t) if is_pytest else list(t["cmd"])
+    if not cmd or (not is_pytest and zlib.crc32(t["name"].encode()) % o.parts != o.nth):
+        return []
     if is_pytest:
         cmd += ["--color=no", "-vv", "--junitxml=/%sresults/%s.xml" % (GUEST, t["name"]), "-p", "report_now"]
         cmd += ["-k", o.only] if o.only else []
@@ -248,7 +273,9 @@ def unpack_results(o, scratch):
 
 def run(o):
     with tempfile.TemporaryDirectory(prefix="ctnfs-vm-") as scratch:
-        kept = image.ensure(say)
+        with open(os.path.join(image.cache_directory(), "lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # one makes the image
+            kept = image.ensure(say)
         prepare(o, kept, scratch)
         say("starting the machine")
         status = boot(o, kept, scratch)
@@ -269,8 +296,8 @@ def main():
     shutil.rmtree(o.results, ignore_errors=True)
     os.makedirs(o.results)
     os.makedirs(image.cache_directory(), exist_ok=True)
-    with open(os.path.join(image.cache_directory(), "lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one machine at a time
+    with open(os.path.join(image.cache_directory(), "lock-%d" % o.nth), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as many machines at a time as there are parts
         try:
             return run(o)
         except (NoResult, RuntimeError, OSError, subprocess.CalledProcessError) as e:
