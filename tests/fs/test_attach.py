@@ -123,7 +123,7 @@ def test_the_session_of_the_issue(server, on_terminal):
     t.expect(PROMPT).type("echo $((6 * 7)) $(tty)\r").expect("42 /dev/pts/0\n")
     t.expect(PROMPT).type("exit 7\r").expect("host> ").type("echo code $?\n").expect("code 7\n")
     assert t.is_restored()
-    assert Ctn(server, "t").get("exit") == "7"
+    assert Ctn(server, "t").finish() == 7
     t.type("exit\n")
     assert t.wait() == 0
 
@@ -144,7 +144,7 @@ def test_keys_reach_the_program(shell, attach):
     until(lambda: " cat" in shell.read("ps"), "cat")
     t.type(b"\x1c").expect("Quit").expect(PROMPT)
     t.type(b"\x04")
-    assert t.wait() == int(shell.get("exit")) and t.is_restored()
+    assert t.wait() == shell.finish() and t.is_restored()
 
 
 def test_job_control_inside(term, attach):
@@ -162,7 +162,7 @@ def test_job_control_inside(term, attach):
 def test_exit_codes(term, attach, script, code):
     term.put("init", 1).sh("read x; " + script)
     t = attach(term).type("\r")
-    assert t.wait() == code == int(term.get("exit")) and t.is_restored()
+    assert t.wait() == code == term.finish() and t.is_restored()
 
 
 def test_all_output_comes_before_the_end(term, attach):
