@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -24,15 +23,11 @@ enum { HELLO_MS = 5000, GONE_MS = 2000 };
 
 static int monitor_connect(const struct container *c, int *ret, struct ctn_err *err)
 {
-	ctn_autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int sock = wire_connect(c->run_dirfd);
 
-	/* Through the descriptor: the path itself may be longer than an address can be. */
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", c->run_dirfd,
-		 WIRE_SOCKET_NAME);
-	if (sock < 0 || connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return ctn_fail_errno(err, "connect to the monitor");
-	*ret = ctn_take_fd(sock);
+	if (sock < 0)
+		return ctn_fail(err, -sock, "connect to the monitor: %s", strerrordesc_np(-sock));
+	*ret = sock;
 	return 0;
 }
 

@@ -3,9 +3,16 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "wire.h"
+
+enum { CONNECT_SECS = 5 };
 
 union control {
 	struct cmsghdr align;
@@ -85,4 +92,25 @@ ssize_t wire_receive(int sock, void *data, size_t len, int *fds, size_t max, siz
 	if (ret_n)
 		*ret_n = got;
 	return n;
+}
+
+int wire_connect(int run)
+{
+	const struct timeval patience = {.tv_sec = CONNECT_SECS};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), r = 0;
+
+	if (sock < 0)
+		return -errno;
+	/* Through the descriptor: the path itself may be longer than an address can be. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", run,
+		 WIRE_SOCKET_NAME);
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+	    connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		r = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	if (r < 0) {
+		close(sock);
+		return r;
+	}
+	return sock;
 }

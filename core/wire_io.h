@@ -20,4 +20,11 @@ ssize_t wire_send(int sock, const void *data, size_t len, const int *fds, size_t
  */
 ssize_t wire_receive(int sock, void *data, size_t len, int *fds, size_t max, size_t *ret_n);
 
+/**
+ * wire_connect() - a connection to the monitor whose run directory is @run.
+ * Return: the socket, blocking and close-on-exec; -ENOENT, -ECONNREFUSED (there is none);
+ * -ETIMEDOUT (its queue was full for five seconds); -errno. Thread: any.
+ */
+int wire_connect(int run);
+
 #endif

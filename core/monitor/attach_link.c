@@ -5,9 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,23 +62,6 @@ int link_code(const struct link *l)
 
 /* --- a question and its answer --- */
 
-/* Through the descriptor: the path itself may be longer than an address can be. */
-static int connect_once(struct link *l)
-{
-	ctn_autoclose int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	const struct timeval patience = {.tv_sec = ANSWER_MS / 1000};
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", l->run,
-		 WIRE_SOCKET_NAME);
-	if (sock < 0 ||
-	    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
-	    connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return errno == EAGAIN ? -ETIMEDOUT : -errno; /* its queue is full */
-	l->sock = ctn_take_fd(sock);
-	return 0;
-}
-
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -134,11 +115,15 @@ static int open_once(struct link *l, int *ret_log, struct ctn_err *err)
 	const struct wire_msg question = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_ATTACH};
 	const int64_t until = now_ms() + ANSWER_MS;
-	int r = connect_once(l);
+	int r;
 
 	*err = (struct ctn_err){0};
-	if (r < 0)
+	l->sock = wire_connect(l->run);
+	if (l->sock < 0) {
+		r = l->sock;
+		l->sock = -1;
 		return r;
+	}
 	r = (int)wire_send(l->sock, &question, sizeof(question), NULL, 0);
 	do {
 		r = r < 0 ? r : wait_for(l->sock, until);

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
@@ -37,22 +35,11 @@ static int fill_streams(void)
 	return fd < 0 ? -errno : 0;
 }
 
-/* Through a descriptor: the path itself may be longer than an address can be. */
 static int monitor_connect(const char *run)
 {
-	ctn_autoclose int dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC), sock = -1;
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	ctn_autoclose int dir = open(run, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (dir < 0)
-		return -errno;
-	sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (sock < 0)
-		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dir,
-		 WIRE_SOCKET_NAME);
-	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
-	return ctn_take_fd(sock);
+	return dir < 0 ? -errno : wire_connect(dir);
 }
 
 static ssize_t ask(int sock, enum wire_type type)
