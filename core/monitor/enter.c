@@ -2,6 +2,7 @@
 #include "enter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -162,6 +163,25 @@ static pid_t clone_helper(const struct plan *p)
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
+/* It has made the new process, our child, and was killed before it could say so. There is no other
+ * child of the caller's. Unreaped, that one would keep its pid namespace, and so the container,
+ * from ending. */
+static void end_unknown(void)
+{
+	enum { TEXT_MAX = 4096 };
+	ctn_autofree char *text = NULL;
+	char path[64], *next;
+	long pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	if (io_read_at(AT_FDCWD, path, TEXT_MAX, &text, NULL, NULL) < 0)
+		return; /* a kernel without CONFIG_PROC_CHILDREN */
+	for (next = text; (pid = strtol(next, &next, 10)) > 0;) {
+		(void)kill((pid_t)pid, SIGKILL); /* unreaped: the number is its */
+		(void)waitpid((pid_t)pid, NULL, 0);
+	}
+}
+
 static int take_reply(int sock, pid_t *ret, int *ret_pidfd, struct ctn_err *err)
 {
 	struct reply reply;
@@ -197,6 +217,8 @@ pid_t enter_clone(const struct plan *p, int init, const int *keep, size_t n, int
 	close(pair[0]);
 	if (helper > 0)
 		(void)waitpid(helper, NULL, 0);
+	if (helper > 0 && r < 0)
+		end_unknown();
 	return r < 0 ? r : pid;
 }
 

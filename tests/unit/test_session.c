@@ -190,7 +190,7 @@ static void test_not_running(void)
 	CHECK_ERR(do_start(s, 0, &check_err), EBUSY, "paused");
 	CHECK(state_of(s) == CTN_EXITED && exit_of(s) == 0);
 	CHECK(life_resume(c, NULL, NULL) == 0 && do_start(s, 0, NULL) == 0);
-	CHECK(do_kill(c, SIGKILL, NULL) == 0);
+	CHECK(do_kill(c, SIGKILL, NULL) == 0 && do_wait(s, 0, NULL) == 0);
 	CHECK_ERR(do_start(s, 0, &check_err), ESRCH, "web does not run");
 	container_put(s);
 	unmake(c);
