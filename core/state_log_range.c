@@ -44,10 +44,40 @@ static int start_inside(const struct log_cursor *c, uint64_t from, bool middle, 
 	return 0;
 }
 
+/* No line begins in the entry that @c is at: then in one of the next, as far as one would look for
+ * it; else with the next, whatever that begins with. */
+static int start_behind(struct log_cursor *c, uint64_t *ret)
+{
+	uint64_t next = c->now.times_end, looked = 0;
+	int r = 1;
+
+	for (bool first = true; r > 0 && looked < WIRE_LOG_PIECE; first = false) {
+		bool breaks;
+
+		r = cursor_next(c);
+		breaks = r > 0 && c->now.flags & WIRE_LOG_BREAK;
+		if (first)
+			next += breaks;
+		if (r > 0 && (breaks || !(c->now.flags & WIRE_LOG_MIDDLE))) {
+			*ret = c->before.times_end + breaks;
+			return 0;
+		}
+		if (r > 0) {
+			looked += c->now.log_end - cursor_begins(c);
+			r = start_inside(c, cursor_begins(c), true, ret);
+			if (r == 0)
+				return 0;
+		}
+	}
+	if (r >= 0)
+		*ret = next;
+	return r < 0 ? r : 0;
+}
+
 /* The entry that @c is at is the first of which something is kept. */
 static int start_of_times(struct log_cursor *c, uint64_t *ret)
 {
-	uint64_t from = cursor_begins(c), end;
+	uint64_t from = cursor_begins(c);
 	bool whole = from == c->before.log_end, middle = c->now.flags & WIRE_LOG_MIDDLE;
 	int r;
 
@@ -58,16 +88,7 @@ static int start_of_times(struct log_cursor *c, uint64_t *ret)
 	r = whole ? 0 : log_line_ends(c->log, from);
 	if (r >= 0)
 		r = start_inside(c, from, r == 0, ret);
-	if (r <= 0)
-		return r;
-	/* No line begins in it: then with the next entry, whatever that begins with. */
-	end = c->now.times_end;
-	r = cursor_next(c);
-	if (r > 0 && c->now.flags & WIRE_LOG_BREAK)
-		end++;
-	if (r >= 0)
-		*ret = end;
-	return r < 0 ? r : 0;
+	return r <= 0 ? r : start_behind(c, ret);
 }
 
 /* --- */

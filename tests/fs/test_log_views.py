@@ -257,6 +257,9 @@ def test_a_whole_line_first(ctn):
     ctn.output("seq 1 3000; head -c 30000 /dev/zero | tr '\\0' x; echo; seq 5000 5100")
     assert re.match(rb"\S+Z stdout 5\d\d\d\n", read(ctn, "log.times"))
     assert read(ctn, "stdout") == read(ctn, "log") and len(read(ctn, "log")) == 4096
+    # The end of the line is a piece of its own.
+    ctn.output("head -c 30000 /dev/zero | tr '\\0' x; sleep 0.05; echo; sleep 0.05; seq 6000 6100")
+    assert re.match(rb"\S+Z stdout 6\d\d\d\n", read(ctn, "log.times"))
     ctn.output("printf %s $(seq 1 3000)")  # one line, longer than all that is kept
     assert len(read(ctn, "log")) == 4096
     assert read(ctn, "log").endswith(read(ctn, "log.times")[-100:])
