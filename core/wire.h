@@ -30,10 +30,11 @@ enum {
 #define WIRE_LOWER_NAME \
 	"lower" /* where the monitor attaches the idmapped skeleton, in its own namespace */
 /* … and in its state directory. */
-#define WIRE_LOG_NAME	"log"
-#define WIRE_INDEX_NAME "log.index" /* struct wire_log_entry, one after the other */
-#define WIRE_LAYER_NAME "layer"
-#define WIRE_WORK_NAME	"work"
+#define WIRE_LOG_NAME	 "log"
+#define WIRE_INDEX_NAME	 "log.index" /* struct wire_log_entry, one after the other */
+#define WIRE_DENIED_NAME "denied"    /* struct wire_denied, a ring of WIRE_DENIED_KEPT */
+#define WIRE_LAYER_NAME	 "layer"
+#define WIRE_WORK_NAME	 "work"
 
 /* Descriptors that come with the start message, in this order; the cgroup ones follow, then the
  * namespaces to join (with WIRE_ENTER: one pidfd in their place), then with WIRE_TTY_GIVEN the
@@ -104,6 +105,9 @@ enum wire_start_flags {
 	WIRE_TTY_GIVEN = 32768, /* with WIRE_ADOPT: the last descriptor is the terminal's master */
 	WIRE_NO_ENTER = 65536,	/* with WIRE_ADOPT: this message does not say what a program that
 				   enters would need */
+	WIRE_NOTIFY = 131072,	/* calls that @filter refuses with EPERM are asked about: load it
+				   with a listener, and with SECCOMP_RET_USER_NOTIF in place of
+				   SECCOMP_RET_ERRNO | EPERM */
 };
 
 struct wire_scheduler {
@@ -236,6 +240,29 @@ enum {
 _Static_assert(sizeof(struct wire_log_entry) == 48, "struct wire_log_entry is on disk");
 
 /**
+ * struct wire_denied - one system call that the filter has refused, in STATE/<id>/denied. Each is
+ * written as a whole; the one with number n is at n % WIRE_DENIED_KEPT.
+ * @number:  1 for the first that the container, or session, ever made; 0: nothing is here yet.
+ * @time:    nanoseconds since the epoch.
+ * @args:    as the program gave them: nobody has looked at what they may point to.
+ * @pid:     of the thread, on the host. @arch: AUDIT_ARCH_…. @nr: of the call, in that.
+ * @program: comm of proc(5), whatever bytes the program made it of; NUL-padded.
+ */
+struct wire_denied {
+	uint64_t number, time;
+	uint64_t args[6];
+	int32_t pid;
+	uint32_t arch;
+	int32_t nr;
+	uint32_t pad;
+	char program[16];
+};
+
+enum { WIRE_DENIED_KEPT = 1024 };
+
+_Static_assert(sizeof(struct wire_denied) == 96, "struct wire_denied is on disk");
+
+/**
  * struct wire_error - why it could not be started.
  * @step: the set-up step that failed, NUL-terminated.
  * @text: a sentence, NUL-terminated.
@@ -259,10 +286,14 @@ enum wire_type {
 			       enter executes that, and so understands what the next one brings */
 	WIRE_MSG_ENTER,	    /* asks for the same, with the start message, the first process's pidfd,
 			       and the cgroup descriptors; or WIRE_MSG_ERROR */
-	WIRE_MSG_ATTACH, /* asks for the same, with the terminal's master and the log, to be read;
-			    or WIRE_MSG_ERROR. When the container has ended and its output is
-			    in the log, the last WIRE_MSG_STATUS has its exit code, and then
-			    the connection ends */
+	WIRE_MSG_ATTACH,   /* asks for the same, with the terminal's master and the log, to be read;
+			      or WIRE_MSG_ERROR. When the container has ended and its output is
+			      in the log, the last WIRE_MSG_STATUS has its exit code, and then
+			      the connection ends */
+	WIRE_MSG_LISTENER, /* from who has entered: with the listener of its filter, for the
+			      monitor to answer from now on; no answer */
+	WIRE_MSG_DENIED,   /* monitor: there is more in WIRE_DENIED_NAME; @value: the number of the
+			      newest */
 };
 
 struct wire_msg {
