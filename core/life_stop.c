@@ -144,7 +144,9 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 	c->restart = c->wanted = restart;
 	unborn = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
 	c->stop_at_birth = unborn;
-	if (!unborn) {
+	/* Without a first process it has lived for so short that its end is all that is known of
+	 * it, and is being dealt with. */
+	if (!unborn && c->init) {
 		thaw = c->state == CTN_PAUSED;
 		sig = stop_mark(c, secs);
 		init = pidref_get(c->init);
