@@ -16,6 +16,7 @@
 #include "../core/log.h"
 #include "mount.h"
 #include "node.h"
+#include "notify.h"
 #include "options.h"
 #include "park.h"
 #include "watch.h"
@@ -292,6 +293,23 @@ static int start(struct server *s, struct ctn_err *err)
 	return r < 0 ? r : report(s, err);
 }
 
+/* The service manager goes by it; a user has report(). */
+static void tell_ready(const struct server *s)
+{
+	struct container **list = NULL;
+	struct ctn_err err = {0};
+	size_t n = 0;
+
+	if (container_list(s->fs.engine, &list, &n) < 0)
+		n = 0;
+	for (size_t i = 0; i < n; i++)
+		container_put(list[i]);
+	free(list);
+	if (notify_send(&err, "READY=1\nMAINPID=%d\nSTATUS=Serving, containers at the start: %zu",
+			getpid(), n) < 0)
+		log_warn("%s", err.text);
+}
+
 /* Return: 0 when unmounted from outside, else a signal or -errno. */
 static int serve(struct server *s)
 {
@@ -339,8 +357,10 @@ static int run(struct server *s)
 	if (r < 0) {
 		status = fail(&err, EXIT_FAILURE);
 	} else {
+		tell_ready(s);
 		r = serve(s);
 		ignore_signals();
+		(void)notify_send(NULL, "STOPPING=1\nSTATUS=Ending; containers go on");
 		if (r < 0) {
 			log_warn("serving ended: %s", strerror(-r));
 			status = EXIT_FAILURE;

@@ -61,35 +61,52 @@ def leave(request):
 
 # --- the server ---
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_an_end_while_the_server_is_away(server, policy):
-    """Stopped before that by its user, or not; a stop is final with every policy."""
-    fails = server.make("fails").put("restart", policy).sh(COUNT + "sleep 1000 & wait")
-    done = server.make("done").put("restart", policy).sh(COUNT + "trap 'exit 0' USR1; while :; do sleep 1000 & wait; done")
-    stopped = server.make("stopped").put("restart", policy).sh(COUNT + IDLE)
-    for c in (fails, done, stopped):
-        until_runs(c, 1)
-    stopped.put("ctl", "stop")
-    until(lambda: int(done.proc_status("SigCgt"), 16) & 1 << 9, "it has set its trap")
-    pids = [fails.pid(), done.pid()]
+class Three:
+    """Of one policy: one that fails, one that succeeds, one that was stopped by its user."""
+
+    def __init__(self, server, policy):
+        self.policy = policy
+        self.fails, self.done, self.stopped = (
+            server.make("%s.%s" % (policy, n)).put("restart", policy) for n in ("fails", "done", "stopped"))
+        self.fails.sh(COUNT + "sleep 1000 & wait")
+        self.done.sh(COUNT + "trap 'exit 0' USR1; while :; do sleep 1000 & wait; done")
+        self.stopped.sh(COUNT + IDLE)
+        for c in (self.fails, self.done, self.stopped):
+            until_runs(c, 1)
+        self.stopped.put("ctl", "stop")
+        until(lambda: int(self.done.proc_status("SigCgt"), 16) & 1 << 9, "it has set its trap")
+        self.pids = [self.fails.pid(), self.done.pid()]
+
+    def end(self):
+        os.kill(self.pids[0], signal.SIGKILL)
+        os.kill(self.pids[1], signal.SIGUSR1)
+        until(lambda: all(map(gone, self.pids)), "they have ended")
+
+    def check(self):
+        if self.policy == "no":
+            assert quiet(self.fails, 1) and self.fails.get("exit") == "137"
+        else:
+            until_runs(self.fails, 2)
+            until(lambda: self.fails.state() == "running" and restarts(self.fails) == 1, "it runs again")
+        if self.policy in ("no", "on-failure"):
+            assert quiet(self.done, 1) and self.done.get("exit") == "0"
+        else:
+            until_runs(self.done, 2)
+        assert quiet(self.stopped, 1)
+
+
+def test_an_end_while_the_server_is_away(server):
+    """A stop is final with every policy."""
+    threes = [Three(server, p) for p in POLICIES]
     server.kill9()
-    os.kill(pids[0], signal.SIGKILL)
-    os.kill(pids[1], signal.SIGUSR1)
-    until(lambda: all(map(gone, pids)), "they have ended")
+    for t in threes:
+        t.end()
     server.start()
-    if policy == "no":
-        assert quiet(fails, 1) and fails.get("exit") == "137"
-    else:
-        until_runs(fails, 2)
-        until(lambda: fails.state() == "running" and restarts(fails) == 1, "it runs again")
-    if policy in ("no", "on-failure"):
-        assert quiet(done, 1) and done.get("exit") == "0"
-    else:
-        until_runs(done, 2)
-    assert quiet(stopped, 1)
+    for t in threes:
+        t.check()
     server.kill9()
     server.start()
-    assert quiet(stopped, 1)
+    assert all(quiet(t.stopped, 1) for t in threes)
 
 
 def test_in_the_delay(server, leave):
@@ -108,15 +125,15 @@ def test_in_the_delay(server, leave):
     assert quiet(c, DELAYED + 2)
 
 
-def test_stopped_in_the_delay(server, leave):
+def test_stopped_in_the_delay(server):
     c = in_delay(server.make("a")).put("ctl", "stop")
     n = runs(c)
-    leave(server)
+    server.kill9()
     server.start()
     assert quiet(c, n) and c.get("exit") == "4"
 
 
-def test_it_comes_to_rest(server, leave):
+def test_it_comes_to_rest(server):
     """What has ended for good is not started by the next server, nor by a policy that comes later."""
     c = server.make("a").put("restart", "on-failure").sh(COUNT + "exit 0")
     assert c.finish() == 0
@@ -125,7 +142,7 @@ def test_it_comes_to_rest(server, leave):
     assert plain.finish() == 1
     plain.put("restart", "always")
     never = server.make("c").put("restart", "always").put("start", "0").put("cmd", "true")
-    leave(server)
+    server.kill9()
     server.start()
     assert quiet(c, 1) and quiet(plain, 1) and never.state() == "created"
 
