@@ -138,16 +138,17 @@ void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off)
 struct watcher {
 	struct watcher *next;
 	struct handle *h; /* borrowed: watch_forget() comes before its end */
-	uint32_t serial;
+	uint32_t serial;  /* 0: of the root */
 	struct fuse_pollhandle *ph;
 };
 
 static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct watcher *watchers; /* under watchers_lock */
 
-/* Take those of a descriptor (or, where @h is NULL, of a container; or, with serial 0, all) out of
- * the list. */
-static struct watcher *take_watchers(const struct handle *h, uint32_t serial)
+enum { SERIAL_ANY = -1 };
+
+/* Take those of a descriptor (or, where @h is NULL, of a container, or all) out of the list. */
+static struct watcher *take_watchers(const struct handle *h, int64_t serial)
 {
 	struct watcher *taken = NULL;
 
@@ -155,7 +156,7 @@ static struct watcher *take_watchers(const struct handle *h, uint32_t serial)
 	for (struct watcher **at = &watchers; *at;) {
 		struct watcher *w = *at;
 
-		if (h ? w->h != h : serial && w->serial != serial) {
+		if (h ? w->h != h : serial != SERIAL_ANY && w->serial != serial) {
 			at = &w->next;
 			continue;
 		}
@@ -187,8 +188,9 @@ static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct watcher){.h = h, .serial = container_serial(h->ref.c), .ph = ph};
-	end_watchers(take_watchers(h, 0), false); /* the newest one wakes all */
+	*w = (struct watcher){
+		.h = h, .serial = h->ref.c ? container_serial(h->ref.c) : 0, .ph = ph};
+	end_watchers(take_watchers(h, SERIAL_ANY), false); /* the newest one wakes all */
 	pthread_mutex_lock(&watchers_lock);
 	w->next = watchers;
 	watchers = w;
@@ -203,20 +205,22 @@ void watch_changed(uint32_t serial)
 
 void watch_forget(struct handle *h)
 {
-	end_watchers(take_watchers(h, 0), false);
+	end_watchers(take_watchers(h, SERIAL_ANY), false);
 }
 
 void watch_end(void)
 {
-	end_watchers(take_watchers(NULL, 0), false);
+	end_watchers(take_watchers(NULL, SERIAL_ANY), false);
 }
 
 /* Whether a read would answer at once (be it with an error). */
-static bool readable(const struct handle *h)
+static bool readable(struct handle *h)
 {
 	struct container_view view;
 	bool ready;
 
+	if (h->ref.node->flags & N_EVENTS)
+		return log_has_more(h);
 	if (!(h->ref.node->flags & N_WAIT))
 		return true;
 	container_view_get(h->ref.c, &view);
@@ -235,14 +239,15 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
 {
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
 	int access = __atomic_load_n(&h->flags, __ATOMIC_RELAXED) & O_ACCMODE;
+	const bool watched = h->ref.c || h->ref.node->flags & N_EVENTS;
 	unsigned events = 0;
 	int r = 0;
 
 	(void)ino;
 	/* Registered first, so that no change falls between the look and the list. */
-	if (ph && h->ref.c)
+	if (ph && watched)
 		r = watch_add(h, ph);
-	if (ph && (r < 0 || !h->ref.c))
+	if (ph && (r < 0 || !watched))
 		fuse_pollhandle_destroy(ph);
 	if (r < 0) {
 		fuse_reply_err(req, -r);
