@@ -142,20 +142,21 @@ struct watcher {
 	struct fuse_pollhandle *ph;
 };
 
-static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct watcher *watchers; /* under watchers_lock */
+enum { WATCH_BUCKETS = 1024 };
 
-/* Take those of a descriptor (or, where @h is NULL, of a container; or, with serial 0, all) out of
- * the list. */
+static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct watcher *watchers[WATCH_BUCKETS]; /* by serial; under watchers_lock */
+
+/* Take those of a container out of its list, or (@h) only those of that descriptor. */
 static struct watcher *take_watchers(const struct handle *h, uint32_t serial)
 {
 	struct watcher *taken = NULL;
 
 	pthread_mutex_lock(&watchers_lock);
-	for (struct watcher **at = &watchers; *at;) {
+	for (struct watcher **at = &watchers[serial % WATCH_BUCKETS]; *at;) {
 		struct watcher *w = *at;
 
-		if (h ? w->h != h : serial && w->serial != serial) {
+		if (w->serial != serial || (h && w->h != h)) {
 			at = &w->next;
 			continue;
 		}
@@ -188,10 +189,10 @@ static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
 	if (!w)
 		return -ENOMEM;
 	*w = (struct watcher){.h = h, .serial = container_serial(h->ref.c), .ph = ph};
-	end_watchers(take_watchers(h, 0), false); /* the newest one wakes all */
+	end_watchers(take_watchers(h, w->serial), false); /* the newest one wakes all */
 	pthread_mutex_lock(&watchers_lock);
-	w->next = watchers;
-	watchers = w;
+	w->next = watchers[w->serial % WATCH_BUCKETS];
+	watchers[w->serial % WATCH_BUCKETS] = w;
 	pthread_mutex_unlock(&watchers_lock);
 	return 0;
 }
@@ -203,12 +204,17 @@ void watch_changed(uint32_t serial)
 
 void watch_forget(struct handle *h)
 {
-	end_watchers(take_watchers(h, 0), false);
+	if (h->ref.c)
+		end_watchers(take_watchers(h, container_serial(h->ref.c)), false);
 }
 
+/* Nobody else is there any more. */
 void watch_end(void)
 {
-	end_watchers(take_watchers(NULL, 0), false);
+	for (size_t i = 0; i < WATCH_BUCKETS; i++) {
+		end_watchers(watchers[i], false);
+		watchers[i] = NULL;
+	}
 }
 
 /* Whether a read would answer at once (be it with an error). */
