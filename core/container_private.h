@@ -123,6 +123,7 @@ struct engine {
 	void *changed_arg;
 	struct error_ring errors;
 	bool pid_shared; /* atomic: some container has been in another's pid namespace */
+	bool ns_shared;	 /* atomic: some container has had others than those made for it */
 
 	int epoll_fd, stop_fd;
 	int stdin_epoll_fd; /* EVENT_STDIN alone */
@@ -137,9 +138,27 @@ struct engine {
 	struct container **by_name;   /* ascending */
 	struct container **by_serial; /* ascending */
 	size_t n, room;
+	size_t n_ready; /* containers that can be found, without sessions */
 	uint32_t last_serial;
 	uint8_t *ids_used; /* a bit for each range */
+	uint32_t ids_hint; /* no range below this one is free */
+	size_t ids_odd;	   /* containers that do not have just one whole range */
 };
+
+/* registry_find.c */
+/** registry_name_slot() - where @name is in by_name, or would be. registry_serial_slot(): in
+ * by_serial. Both under the registry's lock. registry_session_key() - the name there of a session
+ * (@parent NULL: of a container, which has no slash in it). */
+size_t registry_name_slot(const struct engine *e, const char *name, bool *ret_found);
+size_t registry_serial_slot(const struct engine *e, uint32_t serial);
+void registry_session_key(const struct container *parent, const char *name,
+			  char ret[REGISTRY_NAME_MAX + 1]);
+/** registry_list() - as container_list(), of containers and sessions. */
+int registry_list(struct engine *e, struct container ***ret, size_t *ret_n);
+/** registry_find_serial() - also one that is not ready. */
+struct container *registry_find_serial(struct engine *e, uint32_t serial);
+struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
+bool registry_has_sessions(struct container *c);
 
 /* registry.c */
 struct container *container_get(struct container *c);
@@ -161,15 +180,7 @@ void registry_drop(
 int registry_replace(struct container *c, struct spec *spec,
 		     int (*check)(const struct container *c, struct ctn_err *err),
 		     struct spec **old, struct ctn_err *err);
-/** registry_find_serial() - also one that is not ready. */
-struct container *registry_find_serial(struct engine *e, uint32_t serial);
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
-struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
-bool registry_has_sessions(struct container *c);
-/** registry_list() - as container_list(), of sessions and containers that are ready: those that
- * @match, or all. */
-int registry_list(struct engine *e, bool (*match)(const struct container *c, const void *arg),
-		  const void *arg, struct container ***ret, size_t *ret_n);
 void registry_free(struct engine *e);
 
 /* registry_ids.c, all under the registry's lock: which host ids are whose. A container has a range,

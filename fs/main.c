@@ -20,7 +20,7 @@
 #include "park.h"
 #include "watch.h"
 
-enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 8, WORKERS_MAX = 64 };
+enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 16, WORKERS_MAX = 64 };
 
 /**
  * struct server - all that has to be taken down at the end.

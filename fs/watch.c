@@ -142,21 +142,21 @@ struct watcher {
 	struct fuse_pollhandle *ph;
 };
 
+enum { WATCH_BUCKETS = 1024 };
+
 static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct watcher *watchers; /* under watchers_lock */
+static struct watcher *watchers[WATCH_BUCKETS]; /* by serial; under watchers_lock */
 
-enum { SERIAL_ANY = -1 };
-
-/* Take those of a descriptor (or, where @h is NULL, of a container, or all) out of the list. */
-static struct watcher *take_watchers(const struct handle *h, int64_t serial)
+/* Take those of a container out of its list, or (@h) only those of that descriptor. */
+static struct watcher *take_watchers(const struct handle *h, uint32_t serial)
 {
 	struct watcher *taken = NULL;
 
 	pthread_mutex_lock(&watchers_lock);
-	for (struct watcher **at = &watchers; *at;) {
+	for (struct watcher **at = &watchers[serial % WATCH_BUCKETS]; *at;) {
 		struct watcher *w = *at;
 
-		if (h ? w->h != h : serial != SERIAL_ANY && w->serial != serial) {
+		if (w->serial != serial || (h && w->h != h)) {
 			at = &w->next;
 			continue;
 		}
@@ -182,18 +182,23 @@ static void end_watchers(struct watcher *w, bool notify)
 	}
 }
 
+/* 0 is the root's. */
+static uint32_t serial_of(const struct handle *h)
+{
+	return h->ref.c ? container_serial(h->ref.c) : 0;
+}
+
 static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
 {
 	struct watcher *w = malloc(sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct watcher){
-		.h = h, .serial = h->ref.c ? container_serial(h->ref.c) : 0, .ph = ph};
-	end_watchers(take_watchers(h, SERIAL_ANY), false); /* the newest one wakes all */
+	*w = (struct watcher){.h = h, .serial = serial_of(h), .ph = ph};
+	end_watchers(take_watchers(h, w->serial), false); /* the newest one wakes all */
 	pthread_mutex_lock(&watchers_lock);
-	w->next = watchers;
-	watchers = w;
+	w->next = watchers[w->serial % WATCH_BUCKETS];
+	watchers[w->serial % WATCH_BUCKETS] = w;
 	pthread_mutex_unlock(&watchers_lock);
 	return 0;
 }
@@ -205,12 +210,16 @@ void watch_changed(uint32_t serial)
 
 void watch_forget(struct handle *h)
 {
-	end_watchers(take_watchers(h, SERIAL_ANY), false);
+	end_watchers(take_watchers(h, serial_of(h)), false);
 }
 
+/* Nobody else is there any more. */
 void watch_end(void)
 {
-	end_watchers(take_watchers(NULL, SERIAL_ANY), false);
+	for (size_t i = 0; i < WATCH_BUCKETS; i++) {
+		end_watchers(watchers[i], false);
+		watchers[i] = NULL;
+	}
 }
 
 /* Whether a read would answer at once (be it with an error). */
