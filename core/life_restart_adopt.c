@@ -18,6 +18,8 @@ static void adopt_living(struct container *c, const struct state_restart *r)
 	/* Without a policy nobody has written down that it was started. With one, it may have been
 	 * told to stop, and not have heard it. */
 	c->wanted = r->up || !policy || !c->has_mark;
+	if (c->run_again && c->started != c->exit.started)
+		c->restarts++; /* the last server did not come to it */
 	if (c->state == CTN_STARTING && c->has_exit && policy && r->up)
 		life_set_state(c, CTN_RESTARTING);
 }
@@ -67,18 +69,14 @@ void restart_adopt(struct container *c)
 	c->failures = r.failures;
 	c->counted = r.counted;
 	c->wanted = r.up;
+	/* What is in @tries of one whose end is not counted yet has led to it. */
+	c->run_again = r.up && r.tries > (c->exit.started && r.counted == c->exit.started);
 	if (container_is_up(c))
 		adopt_living(c, &r);
 	else if (r.up)
 		adopt_ended(c, &why);
 	pthread_mutex_unlock(&c->lock);
 	restart_settle(c, &why);
-}
-
-static bool is_delayed(const struct container *c, const void *arg)
-{
-	(void)arg;
-	return c->delayed; /* there is no other thread yet */
 }
 
 static int by_age(const void *a, const void *b)
@@ -112,16 +110,17 @@ void restart_adopted(struct engine *e)
 {
 	struct container **list = NULL;
 	struct ctn_err err = {0};
-	size_t n = 0;
+	size_t n = 0, turn = 0;
 
-	if (registry_list(e, is_delayed, NULL, &list, &n) < 0) {
+	if (container_list(e, &list, &n) < 0) {
 		ctn_fail(&err, ENOMEM, "no memory for the containers that are to start again");
 		container_note_error(e, NULL, "restart", &err);
 		return;
 	}
 	qsort(list, n, sizeof(struct container *), by_age);
 	for (size_t i = 0; i < n; i++) {
-		set_time(list[i], i);
+		if (list[i]->delayed) /* there is no other thread yet */
+			set_time(list[i], turn++);
 		container_put(list[i]);
 	}
 	free(list);

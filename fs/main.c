@@ -21,7 +21,7 @@
 #include "park.h"
 #include "watch.h"
 
-enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 8, WORKERS_MAX = 64 };
+enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 16, WORKERS_MAX = 64 };
 
 /**
  * struct server - all that has to be taken down at the end.
@@ -93,6 +93,7 @@ static int open_engine(struct server *s, struct ctn_err *err)
 		.state = s->options.state,
 		.run = s->options.run,
 		.cgroup = s->options.cgroup,
+		.version = CTNFS_VERSION,
 		.mountpoint = s->mount.path,
 		.subid_base = s->options.subid_base,
 		.subid_count = s->options.subid_count,
@@ -296,17 +297,10 @@ static int start(struct server *s, struct ctn_err *err)
 /* The service manager goes by it; a user has report(). */
 static void tell_ready(const struct server *s)
 {
-	struct container **list = NULL;
 	struct ctn_err err = {0};
-	size_t n = 0;
 
-	if (container_list(s->fs.engine, &list, &n) < 0)
-		n = 0;
-	for (size_t i = 0; i < n; i++)
-		container_put(list[i]);
-	free(list);
 	if (notify_send(&err, "READY=1\nMAINPID=%d\nSTATUS=Serving, containers at the start: %zu",
-			getpid(), n) < 0)
+			getpid(), container_count(s->fs.engine)) < 0)
 		log_warn("%s", err.text);
 }
 
