@@ -184,6 +184,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
+	c->started = e.started;
 	c->log_dropped = status->log_dropped;
 }
 

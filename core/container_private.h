@@ -103,8 +103,9 @@ struct container {
 	bool delayed;		  /* in state RESTARTING: nothing is under way before @timer */
 	unsigned tries, failures; /* as in struct state_restart; so is @counted */
 	uint64_t counted;
-	bool run_again; /* at a server's start: the last run that is known was begun by the policy */
-	char *skeleton;	   /* lower layer under the present run */
+	bool run_again; /* at a server's start: the last run that is known was begun by the policy
+			 */
+	char *skeleton; /* lower layer under the present run */
 	uint64_t oom_base; /* OOM kills before the present run */
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;

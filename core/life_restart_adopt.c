@@ -69,8 +69,8 @@ void restart_adopt(struct container *c)
 	c->failures = r.failures;
 	c->counted = r.counted;
 	c->wanted = r.up;
-	/* What is in @tries of one whose end is not counted yet has led to it. */
-	c->run_again = r.up && r.tries > (c->exit.started && r.counted == c->exit.started);
+	/* A start that no end is counted of yet was the last of @tries. */
+	c->run_again = r.up && r.tries > (r.counted == (c->init ? c->started : c->exit.started));
 	if (container_is_up(c))
 		adopt_living(c, &r);
 	else if (r.up)

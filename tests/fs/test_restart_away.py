@@ -10,7 +10,8 @@ import pytest
 
 from basics import put, until
 from test_restart import gone, monitor_of
-from test_restart_policy import COUNT, DELAYED, IDLE, in_delay, restarts, result, runs, until_runs, waiter
+from test_restart_policy import (COUNT, DELAYED, IDLE, in_delay, is_whole, restarts, result, runs, story, until_runs,
+                                 waiter)
 
 POLICIES = ("no", "on-failure", "always", "unless-stopped")
 
@@ -225,6 +226,8 @@ def test_killed_again_and_again(server):
     until_runs(c, last + 1)
     c.put("ctl", "stop")
     n = runs(c)
+    told = story(c)
+    assert is_whole(told) and len(told) % 2 == 0 and n <= len(told) // 2 <= n + 8, c.read("events")
     server.kill9()
     server.start()
     assert quiet(c, n)
@@ -243,7 +246,7 @@ def test_many_at_the_start_of_a_server(server):
     # The server begins with the eldest; how fast each gets on is its own.
     order = sorted(range(20), key=lambda i: made[i].status("Started"))
     assert sum(order[:7]) < sum(order[-7:]), order
-    assert all(c.state() == "running" and restarts(c) == 1 for c in made)
+    until(lambda: all(c.state() == "running" and restarts(c) == 1 for c in made), "all of them run")
 
 
 # --- the machine ---

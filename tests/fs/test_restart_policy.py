@@ -47,6 +47,20 @@ def result(w):
     return w.communicate(timeout=limit(30))[0]
 
 
+def story(c):
+    """What its journal says of starts and ends."""
+    words = [l.split() for l in c.read("events").splitlines()]
+    return [" ".join([w[3]] + [x for x in w[4:] if re.match("exit|restarts", x)]) for w in words
+            if w[3] in ("started", "restarted", "died")]
+
+
+def is_whole(told):
+    """Each start has its end, but for the last."""
+    starts = [t.split()[0] for t in told[::2]]
+    return starts[0] == "started" and set(starts[1:]) <= {"restarted", "started"} and \
+        starts.count("restarted") >= len(starts) - 4 and all(t.startswith("died ") for t in told[1::2])
+
+
 # --- the file ---
 
 @pytest.mark.parametrize("text,shown", [
@@ -99,6 +113,8 @@ def test_until_it_succeeds(ctn):
     assert ctn.state() == "exited" and ctn.get("exit") == "0" and runs(ctn) == 4
     assert restarts(ctn) == 3 and ctn.read("log") == "".join("life %d\n" % n for n in range(1, 5))
     assert ctn.get("error") == ""
+    assert story(ctn) == ["started", "died exit=7", "restarted restarts=1", "died exit=7",
+                          "restarted restarts=2", "died exit=7", "restarted restarts=3", "died exit=0"]
 
 
 def test_a_bound_on_failures(ctn):
