@@ -176,6 +176,21 @@ ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn
 	return n;
 }
 
+bool log_more(struct handle *h)
+{
+	struct log_range range;
+	uint64_t base, length;
+
+	if (measure(&h->ref, &range, &base, &length, NULL) < 0)
+		return true; /* a read will say why */
+	return range.end > (h->log_next ? h->log_pos : base);
+}
+
+int log_source(const struct node_ref *ref, int *ret_fd)
+{
+	return container_log_source(ref->c, view_of(ref), ret_fd);
+}
+
 off_t log_seek(const struct node_ref *ref, off_t off, int whence)
 {
 	uint64_t base, length, first;

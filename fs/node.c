@@ -271,7 +271,7 @@ void node_changed(void *arg, uint32_t serial)
 
 	watch_changed(serial);
 	c = container_find_serial(fs->engine, serial);
-	if (!c) {
+	if (!c && serial) {
 		mtime_forget(serial);
 		ns_link_forget(serial);
 		scratch_forget(serial);
