@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -10,7 +11,11 @@
 #include "io.h"
 #include "procfs.h"
 
-enum { ROUNDS_MAX = 16, CGROUP_BYTES_MAX = 64 << 10 };
+enum {
+	ROUNDS_MAX = 64,
+	SETTLE_MS = 25, /* longer than a fork takes */
+	CGROUP_BYTES_MAX = 64 << 10,
+};
 
 /* What was there before, to be put back if another process refuses. */
 struct change {
@@ -128,19 +133,37 @@ static int set_round(const struct container *c, long value, struct changes *list
 	return r < 0 ? r : more;
 }
 
+/* Until all have it. A fork copies the value long before the new process is in any list: whoever
+ * was in the middle of one when its value was changed has a child with the old one, which a later
+ * look finds. */
+static int set_all(const struct container *c, long value, struct changes *list, struct ctn_err *err)
+{
+	const struct timespec settle = {.tv_nsec = SETTLE_MS * 1000000};
+	int clean = 0, r;
+
+	for (int i = 0; i < ROUNDS_MAX && clean < 2; i++) {
+		r = set_round(c, value, list, err);
+		if (r < 0)
+			return r;
+		clean = r ? 0 : clean + 1;
+		if (clean && list->n == 0)
+			return 0; /* all had it already */
+		if (clean == 1)
+			(void)nanosleep(&settle, NULL);
+	}
+	return 0;
+}
+
 int container_apply_oom_score_adj(struct container *c, const struct spec *spec, struct ctn_err *err)
 {
 	struct changes list = {0};
-	int r = 1;
+	int r = set_all(c, spec->oom_score_adj, &list, err);
 
-	/* Again while there are new ones: a fork may have copied the old value meanwhile. */
-	for (int i = 0; r > 0 && i < ROUNDS_MAX; i++)
-		r = set_round(c, spec->oom_score_adj, &list, err);
 	for (size_t i = 0; r < 0 && i < list.n; i++) {
 		long now;
 
 		(void)set_one(c, list.items[i].pid, list.items[i].old, &now);
 	}
 	free(list.items);
-	return r < 0 ? r : 0;
+	return r;
 }

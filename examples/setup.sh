@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 # To build.
 packages="gcc libc6-dev meson ninja-build pkg-config
-	libfuse3-dev libseccomp-dev libcap-dev libjson-c-dev"
+	libfuse3-dev libseccomp-dev libcap-dev libjson-c-dev musl-tools"
 # mount -t fuse.ctnfs, and what the examples use.
 packages="$packages fuse3 libcap2-bin util-linux procps iproute2 jq redis-server redis-tools"
 # The tests use these as well.

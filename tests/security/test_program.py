@@ -108,7 +108,7 @@ def test_control_of_the_sealed_memory(session, no_leaks):
         file = os.path.join(server.run, ctn.get("id"), "program")
         shutil.copy2(os.path.join(BUILT, "ctnfs-monitor-weak-program"), file)
         before = digest(file)
-        for _ in range(ENTRIES):
+        for _ in range(10 * ENTRIES):
             enter(ctn, "/attack/self")
             if "GOT written" in ctn.read("log"):
                 break
