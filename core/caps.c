@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "cleanup.h"
 
 enum {
+	CAPS_ROOM = 64,	     /* bits of a mask */
 	NAME_ROOM = 40,	     /* "cap_checkpoint_restore" is the longest yet */
 	SUGGEST_DISTANCE = 3 /* beyond so many slips of the pen a suggestion is a guess */
 };
@@ -63,15 +65,36 @@ uint64_t caps_all(void)
 	return caps_within(UINT64_MAX);
 }
 
+static pthread_once_t names_once = PTHREAD_ONCE_INIT;
+static char names[CAPS_ROOM][NAME_ROOM]; /* written once */
+
+/* libcap makes a string of its own for each call. */
+static void names_fill(void)
+{
+	for (unsigned i = 0; i < CAPS_ROOM; i++) {
+		char *name = cap_to_name((cap_value_t)i);
+
+		if (name)
+			snprintf(names[i], NAME_ROOM, "%s", name);
+		else
+			snprintf(names[i], NAME_ROOM, "%u", i);
+		cap_free(name);
+	}
+}
+
+/* @number: below CAPS_ROOM. */
+static const char *name_of(unsigned number)
+{
+	pthread_once(&names_once, names_fill);
+	return names[number];
+}
+
 const char *caps_name(unsigned number, char *buf, size_t size)
 {
-	char *name = number < 64 ? cap_to_name((cap_value_t)number) : NULL;
-
-	if (name)
-		snprintf(buf, size, "%s", name);
+	if (number < CAPS_ROOM)
+		snprintf(buf, size, "%s", name_of(number));
 	else
 		snprintf(buf, size, "%u", number);
-	cap_free(name);
 	return buf;
 }
 
@@ -222,27 +245,23 @@ int caps_apply(const char *word, uint64_t *mask, struct ctn_err *err)
 
 void caps_print_lines(FILE *out, uint64_t mask)
 {
-	char name[NAME_ROOM];
-
 	if (!mask)
 		fputs("none\n", out);
-	for (; mask; mask &= mask - 1)
-		fprintf(out, "%s\n",
-			caps_name((unsigned)__builtin_ctzll(mask), name, sizeof(name)));
+	for (; mask; mask &= mask - 1) {
+		fputs(name_of((unsigned)__builtin_ctzll(mask)), out);
+		putc('\n', out);
+	}
 }
 
 void caps_print_set(FILE *out, const char *label, uint64_t mask)
 {
-	const char *comma = "";
-	char name[NAME_ROOM];
-
 	fprintf(out, "%s:\t%016llx\t", label, (unsigned long long)mask);
 	if (!mask)
 		fputs("none", out);
 	for (; mask; mask &= mask - 1) {
-		fprintf(out, "%s%s", comma,
-			caps_name((unsigned)__builtin_ctzll(mask), name, sizeof(name)));
-		comma = ",";
+		fputs(name_of((unsigned)__builtin_ctzll(mask)), out);
+		if (mask & (mask - 1))
+			putc(',', out);
 	}
 	fputc('\n', out);
 }

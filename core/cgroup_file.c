@@ -11,6 +11,8 @@
 #include "cleanup.h"
 #include "io.h"
 
+enum { WORD_ROOM = 64 };
+
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err)
 {
@@ -62,18 +64,38 @@ int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, 
 	return r < 0 ? explain_missing(fd, file, r, err) : 0;
 }
 
+/* A file that holds one number: no list, so that one read has all of it. */
+static int read_word(int dirfd, const char *file, char ret[WORD_ROOM], struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return ctn_fail_errno(err, "open %s", file);
+	do
+		n = read(fd, ret, WORD_ROOM - 1);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return ctn_fail_errno(err, "read %s", file);
+	ret[n] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+	return 0;
+}
+
 int cgroup_file_read_u64(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 			 uint64_t *ret, struct ctn_err *err)
 {
 	/* v1 counts pages in a long, so its "none" is the largest whole number of pages. */
 	uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
-	ctn_autofree char *text = NULL;
+	char text[WORD_ROOM];
 	uint64_t value = 0;
-	int r = cgroup_file_read(leaf, c, file, &text, err);
+	int fd = -1, r = cgroup_leaf_fd(leaf, c, &fd, err);
 
 	if (r < 0)
 		return r;
-	text[strcspn(text, "\n")] = '\0';
+	r = read_word(fd, file, text, err);
+	if (r < 0)
+		return explain_missing(fd, file, r, err);
 	if (strcmp(text, "max") == 0 || strcmp(text, "-1") == 0) {
 		*ret = CTN_MAX;
 		return 0;

@@ -80,6 +80,8 @@ bool container_oom_killed(struct container *c);
 /** container_list() - references to all, ascending by name; free each with container_put(), and the
  * array. -ENOMEM. */
 int container_list(struct engine *e, struct container ***ret, size_t *ret_n);
+/** container_count() - how many container_list() would find. */
+size_t container_count(struct engine *e);
 
 /** container_create() - what mkdir does: state, layer, cgroups, ids. @ret: a reference.
  * Return: 0; -EINVAL (name); -EEXIST; -ENOSPC (ids used up); -errno with nothing left behind.
@@ -119,6 +121,8 @@ int container_session_remove(struct container *c, const char *name, struct life_
  * container_list(). */
 struct container *container_session_find(struct container *c, const char *name);
 int container_session_list(struct container *c, struct container ***ret, size_t *ret_n);
+/** container_session_count() - how many it would find. */
+size_t container_session_count(struct container *c);
 
 /** container_rename() - -ENOENT; -EINVAL; -EEXIST. In any state. Blocks on disk. */
 int container_rename(struct engine *e, const char *from, const char *to, struct ctn_err *err);

@@ -243,31 +243,77 @@ int container_ns_open(struct engine *e, const char *id, enum ns_kind kind, int *
  * not known. */
 uint64_t container_host_ns(const struct engine *e, enum ns_kind kind)
 {
+	static _Atomic uint64_t known[NS_COUNT]; /* this process stays where it is */
 	ctn_autoclose int self = -1;
-	uint64_t inode = 0;
+	uint64_t inode = known[kind];
 	struct stat st;
 
+	if (inode)
+		return inode;
 	if (kind == NS_MNT)
 		return fstat(e->host_mntns, &st) == 0 ? st.st_ino : 0;
 	if (procfs_open(getpid(), &self, NULL) == 0)
 		(void)ns_inode(self, kind, &inode, NULL);
+	known[kind] = inode;
 	return inode;
 }
 
-/* Names of the others that are in the same namespace, a blank before each. */
+/* Whether all that it has was made for it; everybody is in the host's time namespace. */
+static bool is_apart(const struct spec *s)
+{
+	for (int i = 0; i < NS_COUNT; i++) {
+		if (!spec_ns_is_new(s, (enum ns_kind)i) &&
+		    !(i == NS_TIME && spec_ns_is_host(s, (enum ns_kind)i)))
+			return false;
+	}
+	return true;
+}
+
+/* Those that @c may share a namespace with. Where both have only what was made for them nobody is
+ * in the other's: setns(2) asks for rights in the user namespace that owns it. @ret: references. */
+static int maybe_sharers(struct container *c, const struct spec *own, struct container ***ret,
+			 size_t *ret_n)
+{
+	bool apart = is_apart(own);
+	size_t n = 0, used = 0;
+	int r;
+
+	*ret = NULL;
+	*ret_n = 0;
+	if (!__atomic_load_n(&c->engine->ns_shared, __ATOMIC_RELAXED))
+		return 0;
+	r = container_list(c->engine, ret, &n);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct container *other = (*ret)[i];
+		struct container_view v;
+
+		container_view_get(other, &v);
+		if (other != c && v.running && !(apart && is_apart(v.running)))
+			(*ret)[used++] = other;
+		else
+			container_put(other);
+		container_view_put(&v);
+	}
+	*ret_n = used;
+	return r;
+}
+
+/* Names of the others that are in the same namespace, a blank before each; of the host's, where
+ * everybody is, only that it is that. */
 static void print_sharers(const struct container *c, struct container *const *all, size_t n,
 			  enum ns_kind kind, uint64_t inode, FILE *out)
 {
 	uint64_t theirs = 0;
 
-	if (container_host_ns(c->engine, kind) == inode)
+	if (container_host_ns(c->engine, kind) == inode) {
 		fputs(" host", out);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct container_view v;
 
 		container_view_get(all[i], &v);
-		if (all[i] != c && v.init && ns_inode(v.init->procfd, kind, &theirs, NULL) == 0 &&
-		    theirs == inode)
+		if (v.init && ns_inode(v.init->procfd, kind, &theirs, NULL) == 0 && theirs == inode)
 			fprintf(out, " %s", v.spec->name);
 		container_view_put(&v);
 	}
@@ -279,9 +325,11 @@ int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err)
 	struct container_view v;
 	size_t n = 0;
 
-	if (container_list(c->engine, &all, &n) < 0)
-		return ctn_fail(err, ENOMEM, "no memory for a list of containers");
 	container_view_get(c, &v);
+	if (maybe_sharers(c, v.running ?: v.spec, &all, &n) < 0) {
+		container_view_put(&v);
+		return ctn_fail(err, ENOMEM, "no memory for a list of containers");
+	}
 	for (int i = 0; i < NS_COUNT; i++) {
 		ctn_autofree char *setting = container_ns_setting(c->engine, v.running ?: v.spec,
 								  (enum ns_kind)i);
@@ -305,6 +353,8 @@ void container_ns_note(struct engine *e, const struct spec *running)
 {
 	if (spec_ns_container(running, NS_PID) || spec_ns_path(running, NS_PID))
 		__atomic_store_n(&e->pid_shared, true, __ATOMIC_RELAXED);
+	if (!is_apart(running))
+		__atomic_store_n(&e->ns_shared, true, __ATOMIC_RELAXED);
 }
 
 void container_ns_resume(struct container *c, const struct pidref *init)
@@ -316,7 +366,7 @@ void container_ns_resume(struct container *c, const struct pidref *init)
 	if ((!__atomic_load_n(&c->engine->pid_shared, __ATOMIC_RELAXED) &&
 	     !registry_has_sessions(c)) ||
 	    ns_inode(init->procfd, NS_PID, &ours, NULL) < 0 ||
-	    registry_list(c->engine, NULL, NULL, &all, &n) < 0)
+	    registry_list(c->engine, &all, &n) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct container_view v;

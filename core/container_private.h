@@ -12,6 +12,7 @@
 #include "container.h"
 #include "container_stdin.h"
 #include "engine.h"
+#include "journal.h"
 #include "life.h"
 #include "state.h"
 #include "sweeper.h"
@@ -66,6 +67,7 @@ struct container {
 	unsigned refs;	   /* atomic */
 	bool ready;	   /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
+	uint64_t limits_at, limits; /* under edit: struct state_record's */
 	struct error_ring errors;
 
 	pthread_mutex_t lock; /* all below */
@@ -123,20 +125,42 @@ struct engine {
 	void *changed_arg;
 	struct error_ring errors;
 	bool pid_shared; /* atomic: some container has been in another's pid namespace */
+	bool ns_shared;	 /* atomic: some container has had others than those made for it */
 
 	int epoll_fd, stop_fd;
 	int stdin_epoll_fd; /* EVENT_STDIN alone */
 	pthread_t thread, stdin_thread;
 	bool threaded, stdin_threaded;
 	struct sweeper *sweeper; /* from engine_start() on */
+	struct journal *journal;
+	const char *version; /* borrowed; NULL: not known */
+	bool noted;	     /* the journal says that this server has started */
 
 	pthread_rwlock_t lock;	      /* all below */
 	struct container **by_name;   /* ascending */
 	struct container **by_serial; /* ascending */
 	size_t n, room;
+	size_t n_ready; /* containers that can be found, without sessions */
 	uint32_t last_serial;
 	uint8_t *ids_used; /* a bit for each range */
+	uint32_t ids_hint; /* no range below this one is free */
+	size_t ids_odd;	   /* containers that do not have just one whole range */
 };
+
+/* registry_find.c */
+/** registry_name_slot() - where @name is in by_name, or would be. registry_serial_slot(): in
+ * by_serial. Both under the registry's lock. registry_session_key() - the name there of a session
+ * (@parent NULL: of a container, which has no slash in it). */
+size_t registry_name_slot(const struct engine *e, const char *name, bool *ret_found);
+size_t registry_serial_slot(const struct engine *e, uint32_t serial);
+void registry_session_key(const struct container *parent, const char *name,
+			  char ret[REGISTRY_NAME_MAX + 1]);
+/** registry_list() - as container_list(), of containers and sessions. */
+int registry_list(struct engine *e, struct container ***ret, size_t *ret_n);
+/** registry_find_serial() - also one that is not ready. */
+struct container *registry_find_serial(struct engine *e, uint32_t serial);
+struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
+bool registry_has_sessions(struct container *c);
 
 /* registry.c */
 struct container *container_get(struct container *c);
@@ -158,15 +182,7 @@ void registry_drop(
 int registry_replace(struct container *c, struct spec *spec,
 		     int (*check)(const struct container *c, struct ctn_err *err),
 		     struct spec **old, struct ctn_err *err);
-/** registry_find_serial() - also one that is not ready. */
-struct container *registry_find_serial(struct engine *e, uint32_t serial);
 int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *err);
-struct container *container_find_id(struct engine *e, const char *id); /* a reference, or NULL */
-bool registry_has_sessions(struct container *c);
-/** registry_list() - as container_list(), of sessions and containers that are ready: those that
- * @match, or all. */
-int registry_list(struct engine *e, bool (*match)(const struct container *c, const void *arg),
-		  const void *arg, struct container ***ret, size_t *ret_n);
 void registry_free(struct engine *e);
 
 /* registry_ids.c, all under the registry's lock: which host ids are whose. A container has a range,
@@ -202,6 +218,9 @@ int container_apply_limits(struct container *c, const struct spec *spec, bool st
 			   struct ctn_err *err);
 /** container_remove_resources() - all of it that is outside of this process. */
 int container_remove_resources(struct container *c, struct ctn_err *err);
+/** container_note_removed(), container_note_created() - for the journal. */
+void container_note_removed(struct container *c);
+void container_note_created(struct container *c);
 int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
 bool container_is_up(
 	const struct container *c); /* under its lock: a program of its exists, or is about to */
@@ -301,6 +320,10 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 
 /* life_stop.c */
 uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
+
+/* journal.c */
+/** journal_exit_detail() - of JOURNAL_DIED. */
+void journal_exit_detail(char *ret, size_t size, const struct state_exit *e);
 
 /* container_session.c */
 /** session_spec() - what a session starts with, or would: its container's running, or next, spec

@@ -154,6 +154,23 @@ int procfs_read_status(int procfd, struct procfs_status *ret, struct ctn_err *er
 	return 0;
 }
 
+/* The five lines follow each other. */
+int procfs_read_caps(int procfd, uint64_t ret[5], struct ctn_err *err)
+{
+	ctn_autofree char *status = NULL;
+	char *at;
+	int r = read_file(procfd, "status", STATUS_BYTES_MAX, &status, err);
+
+	if (r < 0)
+		return r;
+	at = strstr(status, "\nCapInh:");
+	for (size_t i = 0; i < CTN_COUNT(procfs_caps_labels); i++) {
+		at = at ? find_value(at, procfs_caps_labels[i]) : NULL;
+		ret[i] = at ? strtoull(at, &at, 16) : 0;
+	}
+	return 0;
+}
+
 int procfs_own_pid(pid_t pid, pid_t *ret, struct ctn_err *err)
 {
 	ctn_autofree char *status = NULL;

@@ -41,6 +41,9 @@ int procfs_open(pid_t pid, int *ret, struct ctn_err *err);
 /** procfs_read_status() - Return: 0; -ESRCH when the process is gone. Thread: any. */
 int procfs_read_status(int procfd, struct procfs_status *ret, struct ctn_err *err);
 
+/** procfs_read_caps() - the caps of struct procfs_status alone. Otherwise as that. */
+int procfs_read_caps(int procfd, uint64_t ret[5], struct ctn_err *err);
+
 /**
  * procfs_print_ps() - the `ps` file: a header, then one aligned row a process: host pid, own pid,
  * user, state, rss, cpu time, command; children below their parent, indented by two spaces a level,

@@ -48,43 +48,6 @@ uint32_t container_serial(const struct container *c)
 	return c->serial;
 }
 
-/* Where @name is or would be. Under the registry's lock. */
-static size_t name_slot(const struct engine *e, const char *name, bool *ret_found)
-{
-	size_t low = 0, high = e->n;
-
-	*ret_found = false;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		int order = strcmp(name, e->by_name[mid]->name);
-
-		if (order == 0) {
-			*ret_found = true;
-			return mid;
-		}
-		if (order < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
-}
-
-static size_t serial_slot(const struct engine *e, uint32_t serial)
-{
-	size_t low = 0, high = e->n;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (e->by_serial[mid]->serial < serial)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
 static void slot_insert(struct container **list, size_t n, size_t at, struct container *c)
 {
 	memmove(list + at + 1, list + at, (n - at) * sizeof(*list));
@@ -115,14 +78,6 @@ static int registry_grow(struct engine *e)
 	return 0;
 }
 
-/* No name has a slash in it. */
-static void session_key(const struct container *parent, const char *name,
-			char ret[REGISTRY_NAME_MAX + 1])
-{
-	snprintf(ret, REGISTRY_NAME_MAX + 1, "%s%s%s", parent ? parent->id : "", parent ? "/" : "",
-		 name);
-}
-
 static struct container *container_alloc(struct engine *e, struct container *parent,
 					 struct spec *spec)
 {
@@ -135,7 +90,7 @@ static struct container *container_alloc(struct engine *e, struct container *par
 	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = -1;
 	c->spec = spec_get(spec);
 	c->parent = container_get(parent);
-	session_key(parent, spec->name, c->name);
+	registry_session_key(parent, spec->name, c->name);
 	c->waiters.prev = c->waiters.next = &c->waiters;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->edit, NULL);
@@ -182,7 +137,7 @@ int registry_add(struct engine *e, struct spec *spec, uid_t uid_base, struct con
 		return r;
 	}
 	pthread_rwlock_wrlock(&e->lock);
-	at = name_slot(e, spec->name, &found);
+	at = registry_name_slot(e, spec->name, &found);
 	r = check_cgroup_name(e, c, err);
 	if (found)
 		r = ctn_fail(err, EEXIST, "there is a container called %s already", spec->name);
@@ -211,7 +166,7 @@ int registry_add_session(struct container *parent, struct spec *spec, struct con
 		return ctn_fail(err, ENOMEM, "no memory for a session");
 	c->uid_base = parent->uid_base;
 	pthread_rwlock_wrlock(&e->lock);
-	at = name_slot(e, c->name, &found);
+	at = registry_name_slot(e, c->name, &found);
 	if (found)
 		r = ctn_fail(err, EEXIST, "there is a session called %s already", spec->name);
 	else if (parent->n_sessions >= SESSIONS_MAX)
@@ -231,6 +186,7 @@ int registry_add_session(struct container *parent, struct spec *spec, struct con
 void registry_publish(struct container *c)
 {
 	pthread_rwlock_wrlock(&c->engine->lock);
+	c->engine->n_ready += !c->ready && !c->parent;
 	c->ready = true;
 	pthread_rwlock_unlock(&c->engine->lock);
 }
@@ -242,11 +198,12 @@ void registry_drop(struct container *c)
 	size_t at;
 
 	pthread_rwlock_wrlock(&e->lock);
-	at = name_slot(e, c->name, &found);
+	at = registry_name_slot(e, c->name, &found);
 	if (found && e->by_name[at] == c) {
 		slot_remove(e->by_name, e->n, at);
-		slot_remove(e->by_serial, e->n, serial_slot(e, c->serial));
+		slot_remove(e->by_serial, e->n, registry_serial_slot(e, c->serial));
 		e->n--;
+		e->n_ready -= c->ready && !c->parent;
 		if (c->parent)
 			c->parent->n_sessions--;
 		else
@@ -267,9 +224,9 @@ int registry_rename(struct container *c, struct spec *renamed, struct ctn_err *e
 	size_t at;
 
 	pthread_rwlock_wrlock(&e->lock);
-	at = name_slot(e, renamed->name, &taken);
+	at = registry_name_slot(e, renamed->name, &taken);
 	if (!taken) {
-		size_t from = name_slot(e, c->name, &found);
+		size_t from = registry_name_slot(e, c->name, &found);
 
 		slot_remove(e->by_name, e->n, from);
 		if (from < at)
@@ -310,118 +267,6 @@ int registry_replace(struct container *c, struct spec *spec,
 		registry_ids_remap(e, c, spec);
 	pthread_rwlock_unlock(&e->lock);
 	return r;
-}
-
-static struct container *find_name(struct engine *e, const char *name)
-{
-	struct container *c = NULL;
-	bool found = false;
-	size_t at;
-
-	pthread_rwlock_rdlock(&e->lock);
-	at = name_slot(e, name, &found);
-	if (found && e->by_name[at]->ready)
-		c = container_get(e->by_name[at]);
-	pthread_rwlock_unlock(&e->lock);
-	return c;
-}
-
-struct container *container_find(struct engine *e, const char *name)
-{
-	return strchr(name, '/') ? NULL : find_name(e, name);
-}
-
-struct container *container_session_find(struct container *c, const char *name)
-{
-	char key[REGISTRY_NAME_MAX + 1];
-
-	if (c->parent || strlen(name) > SPEC_NAME_MAX)
-		return NULL;
-	session_key(c, name, key);
-	return find_name(c->engine, key);
-}
-
-static struct container *find_serial(struct engine *e, uint32_t serial, bool ready)
-{
-	struct container *c = NULL;
-	size_t at;
-
-	pthread_rwlock_rdlock(&e->lock);
-	at = serial_slot(e, serial);
-	if (at < e->n && e->by_serial[at]->serial == serial && (e->by_serial[at]->ready || !ready))
-		c = container_get(e->by_serial[at]);
-	pthread_rwlock_unlock(&e->lock);
-	return c;
-}
-
-struct container *container_find_serial(struct engine *e, uint32_t serial)
-{
-	return find_serial(e, serial, true);
-}
-
-struct container *registry_find_serial(struct engine *e, uint32_t serial)
-{
-	return find_serial(e, serial, false);
-}
-
-/* Ids are not in order: this is for references, which are few. */
-struct container *container_find_id(struct engine *e, const char *id)
-{
-	struct container *c = NULL;
-
-	pthread_rwlock_rdlock(&e->lock);
-	for (size_t i = 0; i < e->n && !c; i++) {
-		if (e->by_serial[i]->ready && !e->by_serial[i]->parent &&
-		    strcmp(e->by_serial[i]->id, id) == 0)
-			c = container_get(e->by_serial[i]);
-	}
-	pthread_rwlock_unlock(&e->lock);
-	return c;
-}
-
-int registry_list(struct engine *e, bool (*match)(const struct container *c, const void *arg),
-		  const void *arg, struct container ***ret, size_t *ret_n)
-{
-	struct container **list;
-	size_t n = 0;
-
-	pthread_rwlock_rdlock(&e->lock);
-	list = calloc(e->n + 1, sizeof(*list));
-	for (size_t i = 0; list && i < e->n; i++) {
-		if (e->by_name[i]->ready && (!match || match(e->by_name[i], arg)))
-			list[n++] = container_get(e->by_name[i]);
-	}
-	pthread_rwlock_unlock(&e->lock);
-	if (!list)
-		return -ENOMEM;
-	*ret = list;
-	*ret_n = n;
-	return 0;
-}
-
-static bool is_session_of(const struct container *c, const void *parent)
-{
-	return c->parent == parent;
-}
-
-int container_list(struct engine *e, struct container ***ret, size_t *ret_n)
-{
-	return registry_list(e, is_session_of, NULL, ret, ret_n);
-}
-
-int container_session_list(struct container *c, struct container ***ret, size_t *ret_n)
-{
-	return registry_list(c->engine, is_session_of, c, ret, ret_n);
-}
-
-bool registry_has_sessions(struct container *c)
-{
-	bool has;
-
-	pthread_rwlock_rdlock(&c->engine->lock);
-	has = c->n_sessions > 0;
-	pthread_rwlock_unlock(&c->engine->lock);
-	return has;
 }
 
 void registry_free(struct engine *e)

@@ -34,6 +34,8 @@ static void ids_mark(struct engine *e, uint32_t id, uint32_t count, bool used)
 		else
 			e->ids_used[i / 8] &= (uint8_t) ~(1 << i % 8);
 	}
+	if (!used && first < e->ids_hint)
+		e->ids_hint = first;
 }
 
 /* Whoever has root's id on the host can have any other: nothing is kept apart by such an extent. */
@@ -61,11 +63,21 @@ static void mark_all(struct engine *e, const struct container *c, bool used)
 	}
 }
 
-/* What @c has no more; another may lie across the same ranges. */
+/* One that may lie across the ranges of others. */
+static bool is_odd(const struct engine *e, const struct container *c)
+{
+	return c->mapped || (c->uid_base - e->subid_base) % IDS_PER_CONTAINER != 0;
+}
+
+/* What @c has no more. Another may lie across the same ranges; where all have a whole one each,
+ * nobody does, and nobody is looked at. */
 static void unmark(struct engine *e, const struct container *c)
 {
+	bool odd = is_odd(e, c);
+
 	mark_all(e, c, false);
-	for (size_t i = 0; i < e->n; i++) {
+	e->ids_odd -= odd;
+	for (size_t i = 0; (odd || e->ids_odd > 0) && i < e->n; i++) {
 		if (e->by_serial[i] != c)
 			mark_all(e, e->by_serial[i], true);
 	}
@@ -144,12 +156,14 @@ static int check_range(const struct engine *e, uid_t uid_base, struct ctn_err *e
 	return 0;
 }
 
-static int find_range(const struct engine *e, uid_t *ret, struct ctn_err *err)
+/* The first that is free. */
+static int find_range(struct engine *e, uid_t *ret, struct ctn_err *err)
 {
-	uint32_t i = 0;
+	uint32_t i = e->ids_hint;
 
 	while (i < e->subid_ranges && (e->ids_used[i / 8] & 1 << i % 8))
 		i++;
+	e->ids_hint = i;
 	if (i >= e->subid_ranges)
 		return ctn_fail(err, ENOSPC,
 				"all %u ranges of host ids are in use; rmdir a container, or mount "
@@ -175,6 +189,7 @@ int registry_ids_take(struct engine *e, struct container *c, uid_t uid_base, str
 	c->uid_base = uid_base;
 	c->mapped = has_maps(c->spec) ? spec_get(c->spec) : NULL;
 	mark_all(e, c, true);
+	e->ids_odd += is_odd(e, c);
 	return 0;
 }
 
@@ -192,5 +207,6 @@ void registry_ids_remap(struct engine *e, struct container *c, struct spec *spec
 	unmark(e, c);
 	c->mapped = has_maps(spec) ? spec_get(spec) : NULL;
 	mark_all(e, c, true);
+	e->ids_odd += is_odd(e, c);
 	spec_put(old);
 }

@@ -29,14 +29,14 @@ int show_ns_list(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 int show_caps_sets(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
 	struct container_view view;
-	struct procfs_status status;
+	uint64_t caps[CTN_COUNT(procfs_caps_labels)];
 	int r;
 
 	container_view_get(ref->c, &view);
-	r = view.init ? procfs_read_status(view.init->procfd, &status, err) : -ESRCH;
+	r = view.init ? procfs_read_caps(view.init->procfd, caps, err) : -ESRCH;
 	if (r == 0) {
-		for (size_t i = 0; i < CTN_COUNT(status.caps); i++)
-			caps_print_set(out, procfs_caps_labels[i], status.caps[i]);
+		for (size_t i = 0; i < CTN_COUNT(caps); i++)
+			caps_print_set(out, procfs_caps_labels[i], caps[i]);
 	} else if (r == -ESRCH) { /* none, or no more */
 		putc('\n', out);
 		r = 0;

@@ -20,7 +20,7 @@
 #include "park.h"
 #include "watch.h"
 
-enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 8, WORKERS_MAX = 64 };
+enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 16, WORKERS_MAX = 64 };
 
 /**
  * struct server - all that has to be taken down at the end.
@@ -92,6 +92,7 @@ static int open_engine(struct server *s, struct ctn_err *err)
 		.state = s->options.state,
 		.run = s->options.run,
 		.cgroup = s->options.cgroup,
+		.version = CTNFS_VERSION,
 		.mountpoint = s->mount.path,
 		.subid_base = s->options.subid_base,
 		.subid_count = s->options.subid_count,

@@ -89,9 +89,10 @@ int mount_attach(struct mount *m, const char *source, bool others, struct ctn_er
 
 	if (fd < 0)
 		return ctn_fail_errno(err, "open /dev/fuse (modprobe fuse)");
-	snprintf(data, sizeof(data),
-		 "fd=%d,rootmode=40000,user_id=0,group_id=0,default_permissions%s", fd,
-		 others ? ",allow_other" : "");
+	/* Where root alone gets in, modes decide nothing, and the kernel would ask for the
+	 * attributes of a file, which for most means its content, before each open. */
+	snprintf(data, sizeof(data), "fd=%d,rootmode=40000,user_id=0,group_id=0%s", fd,
+		 others ? ",default_permissions,allow_other" : "");
 	if (mount(source, m->path, FS_TYPE, MS_NOSUID | MS_NODEV, data) < 0)
 		return ctn_fail_errno(err, "mount at '%s'", m->path);
 	m->mounted = true;

@@ -6,7 +6,7 @@
 
 #include "ops.h"
 
-enum { MTIME_BUCKETS = 64 };
+enum { MTIME_BUCKETS = 4096 };
 
 struct seen {
 	uint64_t digest;

@@ -161,27 +161,19 @@ static uint64_t container_mtime(const struct node_ref *ref)
 
 static nlink_t link_count(const struct node_ref *ref)
 {
-	struct container **all = NULL;
-	size_t n = 0;
 	nlink_t count = 2;
-	int r = 0;
 
 	if (!S_ISDIR(ref->node->mode))
 		return 1;
 	if (!node_parent(ref->node))
-		r = container_list(ref->fs->engine, &all, &n);
+		count += container_count(ref->fs->engine);
 	else if (execs_is(ref->node))
-		r = execs_list(ref, &all, &n);
-	if (r < 0)	  /* without memory */
-		return 1; /* says: find out by yourself */
-	for (size_t i = 0; i < n; i++)
-		container_put(all[i]);
-	free(all);
+		count += container_session_count(ref->c);
 	for (const struct node *node = node_next(ref->node, NULL); node;
 	     node = node_next(ref->node, node))
 		count += S_ISDIR(node->mode) && !(node->flags & N_EXECS) &&
 			 node_visible(node, ref->c);
-	return count + n;
+	return count;
 }
 
 static void set_size(struct stat *st, uint64_t size)
@@ -270,8 +262,10 @@ void node_changed(void *arg, uint32_t serial)
 	struct container *c;
 
 	watch_changed(serial);
+	if (!serial)
+		return; /* the journal */
 	c = container_find_serial(fs->engine, serial);
-	if (!c && serial) {
+	if (!c) {
 		mtime_forget(serial);
 		ns_link_forget(serial);
 		scratch_forget(serial);

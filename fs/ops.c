@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "../core/cleanup.h"
 #include "execs.h"
@@ -152,6 +153,21 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_readlink(req, target);
 }
 
+/* Asked only where there is no -o group, and then root alone gets in: modes keep nothing from it
+ * but to execute what is no program. */
+static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct node_ref ref;
+	int r = node_ref_get(req_fs(req), ino, &ref);
+
+	if (r == 0) {
+		if (mask & X_OK && S_ISREG(ref.node->mode) && !(ref.node->mode & 0111))
+			r = -EACCES;
+		node_ref_put(&ref);
+	}
+	fuse_reply_err(req, -r);
+}
+
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st = {
@@ -181,8 +197,7 @@ void op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want &= ~(unsigned)FUSE_CAP_WRITEBACK_CACHE;
 }
 
-/* No FLUSH: it comes often, late, and makes tasks unkillable while the server is stopped. No
- * ACCESS: the kernel checks permissions. */
+/* No FLUSH: it comes often, late, and makes tasks unkillable while the server is stopped. */
 const struct fuse_lowlevel_ops ctnfs_ops = {
 	.init = op_init,
 	.lookup = op_lookup,
@@ -190,6 +205,7 @@ const struct fuse_lowlevel_ops ctnfs_ops = {
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
 	.setattr = op_setattr,
+	.access = op_access,
 	.readlink = op_readlink,
 	.mknod = op_mknod,
 	.mkdir = op_mkdir,

@@ -126,7 +126,8 @@ static int follow(const struct handle *h, unsigned events)
 
 	if (!(h->ref.node->flags & N_LOG) || !(events & (IN | POLLPRI)))
 		return FOLLOW_NONE;
-	/* Before its first start there is none; that it starts is a change of its own. */
+	/* Before its first start there is none; that it starts is a change of its own. The journal
+	 * is written here, and so needs none. */
 	if (log_source(&h->ref, &fd) < 0)
 		return FOLLOW_NONE;
 	return follow_begin(fd, serial_of(h));
@@ -180,11 +181,10 @@ static bool is_news(struct handle *h)
 {
 	bool news;
 
-	pthread_mutex_lock(&h->lock);
 	if (h->ref.node->flags & N_LOG)
-		news = log_more(h);
-	else
-		news = h->ref.node->flags & N_POLL && moved(h) != h->seen;
+		return log_more(h);
+	pthread_mutex_lock(&h->lock);
+	news = h->ref.node->flags & N_POLL && moved(h) != h->seen;
 	pthread_mutex_unlock(&h->lock);
 	return news;
 }

@@ -5,6 +5,7 @@
 #ifndef CTNFS_TESTS_BENCH_H
 #define CTNFS_TESTS_BENCH_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -186,6 +186,25 @@ def test_output_of_a_session(idle):
         assert s.finish() == 0
 
 
+def test_events(tidy):
+    """The root's, and a container's part, which nothing else wakes."""
+    one, other = tidy.make(), tidy.make()
+    root = os.open(tidy.path("events"), os.O_RDONLY | os.O_CLOEXEC)
+    with opened(one, "events") as fd:
+        for f in (root, fd):
+            assert poll(f) == IN | PRI and rest(f) and sleeps(f)
+        with Later(other.put, "cmd", "true"):
+            assert poll(root) == IN | PRI
+        assert b" %s started " % other.name.encode() in rest(root)
+        other.until_state("exited")
+        assert sleeps(fd)
+        with Later(one.put, "cmd", "true"):
+            assert poll(fd) == IN | PRI
+        assert b" %s started " % one.name.encode() in rest(fd)
+        one.until_state("exited")
+    os.close(root)
+
+
 def test_emptied_meanwhile(ctn):
     ctn.py(WRITER + "put(1, b'one\\n'); go(1); put(1, b'two\\n'); go(2)\n")
     ctn.until_log("one")

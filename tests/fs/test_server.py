@@ -258,6 +258,25 @@ def test_ids_run_out(new_server):
     s.make("third").output("id -u")
 
 
+def test_ids_that_lie_across_two_ranges(new_server):
+    """Made under another subid option: what such a one has left is not free while another has it, too."""
+    s = new_server(start=False)
+    moved = 0
+    s.option_text = lambda: "state=%s,run=%s,subid=%d:%d" % (s.state, s.run, s.id_base + moved, 4 * 65536)
+    s.start()
+    a, b = s.make("a"), s.make("b")
+    assert s.terminate() == []
+    moved = 32768
+    s.start()
+    a.remove()
+    bases = [int(c.status("Uids")) for c in (b, s.make("c"), s.make("d"))]
+    assert bases == [s.id_base + n for n in (65536, moved + 2 * 65536, moved + 3 * 65536)]
+    with pytest.raises(OSError):
+        os.mkdir(s.path("e"))
+    b.remove()
+    assert [int(s.make(n).status("Uids")) for n in "ef"] == [s.id_base + moved + n for n in (0, 65536)]
+
+
 def as_user(uid, groups, script, cwd):
     def become():
         os.setgroups(groups)
@@ -285,6 +304,8 @@ def test_a_group_may_observe(new_server):
         assert r.returncode == 0 and r.stdout, (name, r.stderr)
         r = as_user(1000, [], "cat $M/" + name, s.mnt)
         assert r.returncode != 0, name
+        r = as_user(1000, [gid], "test -r $M/%s && ! test -w $M/%s && ! test -x $M/%s" % (3 * (name,)), s.mnt)
+        assert r.returncode == 0, name
     assert stat.S_IMODE(os.stat(c.path("state")).st_mode) == 0o440
     assert stat.S_IMODE(os.stat(c.path("cgroup")).st_mode) == 0o750
     assert as_user(1000, [gid], "ls -l $M/a $M/a/cgroup", s.mnt).returncode == 0

@@ -264,6 +264,18 @@ def test_seeking_and_short_reads(ctn):
         os.close(fd)
 
 
+def test_what_root_may(idle):
+    """access(2), as on any file system: all but to execute what is no program."""
+    for name in ("state", "env", "stdin", "cgroup/memory.usage", "wait"):
+        assert os.access(idle.path(name), os.R_OK | os.W_OK) and not os.access(idle.path(name), os.X_OK), name
+    for name in ("exec", "", "cgroup", "ns"):
+        assert os.access(idle.path(name), os.R_OK | os.X_OK), name
+    assert not os.access(idle.path("nothing"), os.F_OK)
+    with pytest.raises(PermissionError):
+        subprocess.run([idle.path("state")])
+    assert subprocess.run(["sh", "-c", "cd $1/cgroup && pwd", "sh", idle.path()]).returncode == 0
+
+
 def test_extended_attributes_locks_and_statfs(ctn):
     with pytest.raises(OSError):
         os.setxattr(ctn.path("env"), "user.x", b"1")
