@@ -283,7 +283,7 @@ def test_a_reboot_of_those_that_share(server):
     reboot(server)
     for c in made:
         until_runs(c, 2, 40)
-    until(lambda: db.state() == "running", "db runs")
+    until(lambda: all(c.state() == "running" for c in made + [db]), "they run")
     nets = {os.readlink("/proc/%d/ns/net" % c.pid()) for c in made + [db]}
     assert len(nets) == 1
     assert lone.state() == "exited" and sad.state() == "restarting"
