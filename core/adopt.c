@@ -265,6 +265,8 @@ static void adopt_record(struct container *c, const char *id, const struct state
 {
 	memcpy(c->id, id, CTN_ID_LEN);
 	c->created = c->changed = rec->created;
+	c->limits_at = rec->limits_at;
+	c->limits = rec->limits;
 	c->moved = ctn_now();
 }
 
@@ -408,9 +410,12 @@ int adopt_all(struct engine *e, struct ctn_err *err)
 	while ((d = readdir(dir))) {
 		struct ctn_err why = {0};
 
-		if (is_debris(d->d_name))
+		if (is_debris(d->d_name)) {
+			journal_trash(e, d->d_name);
 			(void)io_remove_tree_at(e->state_fd, d->d_name, NULL);
-		else if (is_id(d->d_name) && adopt_one(e, d->d_name, &sessions, &why) < 0)
+			continue;
+		}
+		if (is_id(d->d_name) && adopt_one(e, d->d_name, &sessions, &why) < 0)
 			container_note_error(e, NULL, d->d_name, &why);
 	}
 	for (size_t i = 0; i < sessions.len; i++) { /* now their containers are there */

@@ -139,7 +139,11 @@ int container_apply_limits(struct container *c, const struct spec *spec, bool st
 
 struct state_record container_record(const struct container *c, struct spec *spec)
 {
-	struct state_record rec = {.uid_base = c->uid_base, .created = c->created, .spec = spec};
+	struct state_record rec = {.uid_base = c->uid_base,
+				   .created = c->created,
+				   .limits_at = c->limits_at,
+				   .limits = c->limits,
+				   .spec = spec};
 
 	if (c->parent)
 		memcpy(rec.parent, c->parent->id, sizeof(rec.parent));
@@ -167,6 +171,13 @@ int container_remove_resources(struct container *c, struct ctn_err *err)
 		return ctn_fail_errno(err, "move the state directory away");
 	sweeper_add(e->sweeper, c->id);
 	return 0;
+}
+
+void container_note_removed(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	journal_note(c->engine, c, JOURNAL_REMOVED, ctn_now(), "%s", "");
+	pthread_mutex_unlock(&c->lock);
 }
 
 static int begin_removal(struct container *c, struct ctn_err *err)
@@ -199,6 +210,7 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 	r = begin_removal(c, err);
 	if (r == 0) {
 		r = sessions_settle(c, err);
+		journal_save(e); /* all that its files tell of */
 		if (r == 0)
 			r = container_remove_resources(c, err);
 		if (r < 0) { /* a stranger's process sits in its cgroup: it stays, whole */
@@ -210,8 +222,9 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 	}
 	pthread_mutex_unlock(&c->edit);
 	if (r == 0) {
-		registry_drop(c);
 		sessions_discard(c);
+		container_note_removed(c);
+		registry_drop(c);
 		engine_tell(c);
 	}
 	container_put(c);
@@ -236,7 +249,9 @@ static int rename_edited(struct container *c, const char *to, struct ctn_err *er
 	if (r == 0) {
 		pthread_mutex_lock(&c->lock);
 		c->changed = ctn_now();
+		journal_note(c->engine, c, JOURNAL_RENAMED, c->changed, "%s", "");
 		pthread_mutex_unlock(&c->lock);
+		journal_save(c->engine); /* before the next renaming */
 	}
 	spec_put(renamed);
 	spec_put(old);
@@ -255,6 +270,7 @@ int container_rename(struct engine *e, const char *from, const char *to, struct 
 		pthread_mutex_lock(&c->edit);
 		r = rename_edited(c, to, err);
 		pthread_mutex_unlock(&c->edit);
+		engine_tell(c);
 	}
 	container_put(c);
 	return r;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "container_limits.h"
 #include "container_private.h"
 #include "io.h"
 
@@ -283,6 +284,7 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 		       struct ctn_err *err)
 {
 	struct spec *spec, *old = NULL;
+	struct limits seen;
 	int r;
 
 	if (is_freeze(knob))
@@ -292,21 +294,28 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 	if (!(knob->flags & KNOB_KEPT))
 		return knob->write(c->cgroup, text, err);
 	pthread_mutex_lock(&c->edit);
+	limits_see(c, knob, &seen);
 	spec = spec_dup(c->spec);
 	r = spec ? spec_set_knob(spec, knob->name, text, err) : ctn_fail(err, ENOMEM, "no memory");
 	if (r == 0)
 		r = knob->write(c->cgroup, text,
 				err); /* can take seconds; readers do not wait for it */
-	if (r == 0)
-		r = container_save(c, spec, err);
 	if (r == 0) {
-		pthread_mutex_lock(&c->lock);
+		limits_compare(c, &seen);
+		r = container_save(c, spec, err);
+	}
+	pthread_mutex_lock(&c->lock);
+	if (r == 0) {
 		old = c->spec;
 		c->spec = spec_get(spec);
 		c->changed = ctn_now();
-		pthread_mutex_unlock(&c->lock);
 	}
+	limits_note(c, &seen); /* whatever became of the record */
+	pthread_mutex_unlock(&c->lock);
+	journal_save(c->engine); /* before the next change */
 	pthread_mutex_unlock(&c->edit);
+	engine_tell(c);
+	limits_free(&seen);
 	spec_put(old);
 	spec_put(spec);
 	return r;

@@ -154,6 +154,20 @@ static int make(struct engine *e, struct spec *spec, struct container **ret, str
 	return r;
 }
 
+void container_note_created(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	journal_note(c->engine, c, JOURNAL_CREATED, c->created, "%s", "");
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void publish(struct container *c)
+{
+	container_note_created(c);
+	registry_publish(c);
+	engine_tell(c);
+}
+
 int container_create(struct engine *e, const char *name, struct container **ret,
 		     struct ctn_err *err)
 {
@@ -167,7 +181,7 @@ int container_create(struct engine *e, const char *name, struct container **ret,
 		return ctn_fail(err, ENOMEM, "no memory for a container");
 	r = make(e, spec, ret, err);
 	if (r == 0)
-		registry_publish(*ret);
+		publish(*ret);
 	spec_put(spec);
 	return r;
 }
@@ -236,9 +250,9 @@ int container_create_spec(struct engine *e, struct spec *spec, struct life_waite
 	if (r < 0)
 		return r;
 	if (spec->start && spec->cmd.len > 0)
-		r = start_unseen(c, w, err);
+		r = start_unseen(c, w, err); /* noted when it has begun to run */
 	else
-		registry_publish(c);
+		publish(c);
 	if (r < 0)
 		container_put(c);
 	else

@@ -12,6 +12,7 @@
 #include "container.h"
 #include "container_stdin.h"
 #include "engine.h"
+#include "journal.h"
 #include "life.h"
 #include "state.h"
 #include "sweeper.h"
@@ -67,6 +68,7 @@ struct container {
 	unsigned refs;	   /* atomic */
 	bool ready;	   /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
+	uint64_t limits_at, limits; /* under edit: struct state_record's */
 	struct error_ring errors;
 
 	pthread_mutex_t lock; /* all below */
@@ -132,6 +134,9 @@ struct engine {
 	bool threaded, stdin_threaded;
 	struct sweeper *sweeper; /* from engine_start() on */
 	struct oom *oom;	 /* see oom.h */
+	struct journal *journal;
+	const char *version; /* borrowed; NULL: not known */
+	bool noted;	     /* the journal says that this server has started */
 
 	pthread_rwlock_t lock;	      /* all below */
 	struct container **by_name;   /* ascending */
@@ -215,6 +220,9 @@ int container_apply_limits(struct container *c, const struct spec *spec, bool st
 			   struct ctn_err *err);
 /** container_remove_resources() - all of it that is outside of this process. */
 int container_remove_resources(struct container *c, struct ctn_err *err);
+/** container_note_removed(), container_note_created() - for the journal. */
+void container_note_removed(struct container *c);
+void container_note_created(struct container *c);
 int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
 bool container_is_up(
 	const struct container *c); /* under its lock: a program of its exists, or is about to */
@@ -317,6 +325,10 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 
 /* life_stop.c */
 uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
+
+/* journal.c */
+/** journal_exit_detail() - of JOURNAL_DIED. */
+void journal_exit_detail(char *ret, size_t size, const struct state_exit *e);
 
 /* container_session.c */
 /** session_spec() - what a session starts with, or would: its container's running, or next, spec

@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "container_create.h"
+#include "container_limits.h"
 #include "container_private.h"
 
 /* What takes a knob's limit away, where that is not "max". */
@@ -139,9 +140,15 @@ static int publish(struct container *c, struct spec *spec, struct ctn_err *err)
 /* With c->edit held. */
 static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 {
+	const uint64_t limits_at = c->limits_at, limits = c->limits;
 	struct spec *old = spec_get(c->spec);
-	int r = exchange_limits(c, old, spec, err);
+	struct limits seen;
+	int r;
 
+	limits_see(c, NULL, &seen);
+	r = exchange_limits(c, old, spec, err);
+	if (r == 0)
+		limits_compare(c, &seen);
 	if (r == 0 && spec->log_max != old->log_max) /* a larger bound brings nothing back */
 		r = container_log_keep_start(c, err);
 	if (r == 0) {
@@ -149,6 +156,16 @@ static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 		if (r < 0)
 			(void)exchange_limits(c, spec, old, NULL);
 	}
+	if (r == 0) {
+		pthread_mutex_lock(&c->lock);
+		limits_note(c, &seen);
+		pthread_mutex_unlock(&c->lock);
+		journal_save(c->engine); /* before the next change */
+	} else {
+		c->limits_at = limits_at;
+		c->limits = limits;
+	}
+	limits_free(&seen);
 	spec_put(old);
 	return r;
 }
@@ -170,5 +187,6 @@ int container_replace_spec(struct container *c, struct spec *spec, struct ctn_er
 	if (r == 0)
 		r = replace(c, spec, err);
 	pthread_mutex_unlock(&c->edit);
+	engine_tell(c);
 	return r;
 }

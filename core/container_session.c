@@ -118,6 +118,7 @@ static int make(struct container *c, struct spec *spec, struct container **ret, 
 		container_put(s);
 		return r;
 	}
+	container_note_created(s);
 	registry_publish(s);
 	*ret = s;
 	return 0;
@@ -138,6 +139,8 @@ int container_session_create(struct container *c, const char *name, struct conta
 	pthread_mutex_lock(&c->edit);
 	r = make(c, spec, ret, err);
 	pthread_mutex_unlock(&c->edit);
+	if (r == 0)
+		engine_tell(*ret);
 	spec_put(spec);
 	return r;
 }
@@ -164,10 +167,12 @@ static int discard(struct container *s, struct ctn_err *err)
 {
 	int r = container_cgroup_kill(s, LEFTOVER_MS, err); /* what its program has left behind */
 
+	journal_save(s->engine); /* all that its files tell of */
 	if (r == 0)
 		r = container_remove_resources(s, err);
 	if (r < 0)
 		return r;
+	container_note_removed(s);
 	registry_drop(s);
 	engine_tell(s); /* whoever reads its files is told that they are gone */
 	return 0;

@@ -17,6 +17,7 @@
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
+#include "journal_private.h"
 #include "oom.h"
 #include "rootfs.h"
 
@@ -198,6 +199,8 @@ static int open_all(struct engine *e, const struct engine_options *o, struct ctn
 	if (r == 0)
 		r = check_state_fs(e, err);
 	if (r == 0)
+		r = journal_open(e->state_fd, JOURNAL_KEEP, &e->journal, err);
+	if (r == 0)
 		r = copy_monitor(o->monitor, &e->monitor_fd, err);
 	if (r == 0)
 		r = open_cgroup(e, o->cgroup, err);
@@ -230,6 +233,7 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	e->state_fd = e->run_fd = e->lock_fd = e->monitor_fd = e->null_fd = -1;
 	e->epoll_fd = e->stdin_epoll_fd = e->stop_fd = -1;
 	e->host_mntns = o->host_mntns;
+	e->version = o->version;
 	e->subid_base = o->subid_base;
 	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
 	e->state_path = strdup(o->state);
@@ -268,14 +272,29 @@ static int start_thread(pthread_t *thread, bool *started, void *(*run)(void *eng
 	return r ? ctn_fail(err, r, "start an event thread") : 0;
 }
 
+static void note_server(struct engine *e, bool starts)
+{
+	const char *key = e->version && starts ? "version=" : "";
+
+	if (starts == e->noted)
+		return;
+	journal_note(e, NULL, starts ? JOURNAL_SERVER_STARTED : JOURNAL_SERVER_STOPPED, ctn_now(),
+		     "%s%s", key, *key ? e->version : "");
+	e->noted = starts;
+	journal_flush(e);
+}
+
 int engine_start(struct engine *e, struct ctn_err *err)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
 	sigset_t all, old;
 	int r = adopt_all(e, err); /* before there are events: nobody else looks at them yet */
 
+	if (r == 0)
+		r = journal_settle(e, err);
 	if (r < 0)
 		return r;
+	note_server(e, true);
 	if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0 ||
 	    epoll_ctl(e->stdin_epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0)
 		return ctn_fail_errno(err, "prepare the event thread");
@@ -311,10 +330,13 @@ void engine_free(struct engine *e)
 		return;
 	engine_stop(e);
 	sweeper_free(e->sweeper);
+	e->changed = NULL;
+	note_server(e, false);
 	registry_free(e);
 	if (e->cgroup)
 		cgroup_root_free(e->cgroup);
 	oom_close(e->oom);
+	journal_close(e->journal);
 	ctn_close_fd(&e->epoll_fd);
 	ctn_close_fd(&e->stdin_epoll_fd);
 	ctn_close_fd(&e->stop_fd);

@@ -19,11 +19,12 @@ struct engine;
  * @subid_base, @subid_count: host ids that containers may use; whole ranges of 65536.
  * @monitor:     path of the ctnfs-monitor program; it is copied into a sealed memfd here and never
  * opened again.
+ * @version:     of the program, for the journal; NULL: not known. Borrowed for the engine's life.
  * @mountpoint:  the server's own, so that nothing of it is ever handed to a container.
  * @host_mntns:  descriptor of the host's mount namespace, borrowed for the engine's life.
  */
 struct engine_options {
-	const char *state, *run, *cgroup, *monitor, *mountpoint;
+	const char *state, *run, *cgroup, *monitor, *mountpoint, *version;
 	uint32_t subid_base, subid_count;
 	int host_mntns;
 };
@@ -42,7 +43,8 @@ void engine_stop(struct engine *e);
 void engine_free(struct engine *e);
 
 /** engine_on_change() - @fn is called with no lock held whenever a container's state changed, and
- * when it was removed: then its serial is nobody's. Set it before engine_start(). */
+ * when it was removed: then its serial is nobody's; with 0 when the journal has more lines. Set it
+ * before engine_start(). */
 void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), void *arg);
 
 /** engine_print_status() - the root `status` file's engine lines: Key:<tab>value. */

@@ -112,8 +112,11 @@ static int set_frozen(struct container *c, bool freeze, struct ctn_err *err)
 	pthread_mutex_lock(&c->lock);
 	if (r == 0)
 		r = freeze_check(c, from, want, err); /* a stop may have come between */
-	if (r == LIFE_PENDING)
+	if (r == LIFE_PENDING) {
 		life_set_state(c, want);
+		journal_note(c->engine, c, freeze ? JOURNAL_PAUSED : JOURNAL_RESUMED, c->moved,
+			     "%s", "");
+	}
 	pthread_mutex_unlock(&c->lock);
 	if (r < 0 && freeze)
 		(void)cgroup_leaf_freeze(c->cgroup, false, NULL);

@@ -2,6 +2,7 @@
 /* What happens to a container by itself: its monitor's messages, and ends. On the event thread, but
  * for start_go(). */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ int start_go(struct container *c, struct ctn_err *err)
 	uint64_t kills = 0;
 	int r;
 
+	journal_save(c->engine); /* what the records of the last run tell of */
 	if (c->parent)
 		return launch_session(c, err);
 	(void)cgroup_leaf_oom_kills(c->cgroup, &kills, NULL); /* none without the controller */
@@ -114,6 +116,22 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
 	return 0;
 }
 
+/* Under c->lock. */
+static void note_start(struct container *c)
+{
+	struct engine *e = c->engine;
+	const int pid = c->init ? c->init->pid : 0;
+
+	/* If nobody has seen it yet, since it was to be started at once. */
+	journal_note(e, c, JOURNAL_CREATED, c->created, "%s", "");
+	if (c->state == CTN_RESTARTING)
+		journal_note(e, c, JOURNAL_RESTARTED, c->started, "pid=%d restarts=%" PRIu64, pid,
+			     c->restarts);
+	else
+		journal_note(e, c, c->parent ? JOURNAL_EXECED : JOURNAL_STARTED, c->started,
+			     "pid=%d", pid);
+}
+
 /* From now until it has ended, what is on disk says that it ended without a witness: true if we all
  * die with it. */
 static void mark_running(struct container *c)
@@ -125,6 +143,7 @@ static void mark_running(struct container *c)
 	pthread_mutex_lock(&c->lock);
 	if (c->state == CTN_RESTARTING)
 		c->restarts++;
+	note_start(c);
 	life_set_state(c, CTN_RUNNING);
 	spec_put(c->running);
 	c->running = c->launched ?: spec_get(c->spec); /* not launched by this server: adopted */
@@ -258,6 +277,7 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 {
 	struct waiter_list ended = {0}, failed = {0}, writers = {0};
 	struct ctn_err err = {0};
+	char detail[64];
 	bool again;
 
 	pthread_mutex_lock(&c->lock);
@@ -265,6 +285,8 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 	c->exit = *e;
 	c->has_exit = true;
 	c->finished = e->finished;
+	journal_exit_detail(detail, sizeof(detail), e);
+	journal_note(c->engine, c, JOURNAL_DIED, e->finished, "%s", detail);
 	again = c->restart && !c->removed;
 	c->restart = c->stop_at_birth = false;
 	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);

@@ -43,8 +43,12 @@ void engine_tell(struct container *c)
 {
 	struct engine *e = c->engine;
 
-	if (e->changed)
-		e->changed(e->changed_arg, c->serial);
+	journal_flush(e);
+	if (!e->changed)
+		return;
+	e->changed(e->changed_arg, c->serial);
+	if (c->parent) /* whose part of the journal has its lines */
+		e->changed(e->changed_arg, c->parent->serial);
 }
 
 static void (*const handlers[])(struct container *c) = {

@@ -12,6 +12,7 @@
 
 #include "cleanup.h"
 #include "container_private.h"
+#include "journal.h"
 #include "kmsg.h"
 
 enum {
@@ -201,9 +202,24 @@ static bool look(struct container *c, uint64_t latest, struct state_oom *ret)
 	return true;
 }
 
+uint64_t oom_detail(const struct container *c, char *ret, size_t size)
+{
+	const struct state_oom *oom = &c->oom;
+	uint64_t kills = oom->kills > oom->base ? oom->kills - oom->base : 0;
+	char pid[16] = "-";
+
+	if (oom->pid)
+		snprintf(pid, sizeof(pid), "%d", oom->pid);
+	snprintf(ret, size, "kills=%" PRIu64 " last=%s program=%s", kills, pid,
+		 oom->program[0] ? oom->program : "-");
+	return kills;
+}
+
+/* Before there are events, the journal compares by itself. */
 static void note_one(struct container *c, uint64_t latest)
 {
 	struct ctn_err err = {0};
+	char detail[OOM_DETAIL_MAX];
 	struct state_oom now;
 
 	if (!look(c, latest, &now))
@@ -212,6 +228,8 @@ static void note_one(struct container *c, uint64_t latest)
 		container_note_error(c->engine, c, "cgroup/events", &err);
 	pthread_mutex_lock(&c->lock);
 	c->oom = now;
+	if (c->engine->oom->started && oom_detail(c, detail, sizeof(detail)) > 0)
+		journal_note(c->engine, c, JOURNAL_OOM, now.time, "%s", detail);
 	pthread_mutex_unlock(&c->lock);
 	if (c->engine->oom->started)
 		engine_tell(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OOM killer's visits: noticed when they happen.
+ * The OOM killer's visits: noticed when they happen, written into the journal once.
  *
  * How many there were is the kernel's counter in each cgroup. Whom it killed, only the kernel's log
  * tells, which is also what wakes us; where that may not be read, the cgroup's own notification
@@ -34,6 +34,11 @@ void oom_unwatch(struct container *c);
  * @latest (nanoseconds since the epoch; 0: just now). Of a session nothing is told: the memory is
  * its container's. No lock held. */
 void oom_note(struct container *c, uint64_t latest);
+
+/** oom_detail() - what a line of the journal says about the last that is known; under c->lock.
+ * Return: how many there were in that run, 0: none that it is to tell of. */
+enum { OOM_DETAIL_MAX = 160 };
+uint64_t oom_detail(const struct container *c, char *ret, size_t size);
 
 /** oom_on_engine(), oom_on_event() - for loop.c. */
 void oom_on_engine(struct engine *e);

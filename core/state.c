@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "io.h"
 #include "spec_json.h"
@@ -121,6 +122,37 @@ static uint64_t get_u64(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_uint64(v) : 0;
 }
 
+/* By name: another version's table may have another order. */
+static struct json_object *limits_to_json(uint64_t limits)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; cgroup_knobs[i].name; i++) {
+		if (limits >> i & 1)
+			json_object_array_add(list, json_object_new_string(cgroup_knobs[i].name));
+	}
+	return list;
+}
+
+static uint64_t get_limits(struct json_object *o)
+{
+	struct json_object *list = NULL;
+	uint64_t limits = 0;
+
+	if (!json_object_object_get_ex(o, "limits", &list) ||
+	    !json_object_is_type(list, json_type_array))
+		return 0;
+	for (size_t k = 0; k < json_object_array_length(list); k++) {
+		const char *name = json_object_get_string(json_object_array_get_idx(list, k));
+
+		for (size_t i = 0; name && cgroup_knobs[i].name; i++) {
+			if (strcmp(cgroup_knobs[i].name, name) == 0)
+				limits |= UINT64_C(1) << i;
+		}
+	}
+	return limits;
+}
+
 static struct json_object *record_to_json(const struct state_record *rec)
 {
 	struct json_object *o = versioned();
@@ -129,6 +161,10 @@ static struct json_object *record_to_json(const struct state_record *rec)
 	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
 	if (rec->parent[0])
 		json_object_object_add(o, "parent", json_object_new_string(rec->parent));
+	if (rec->limits_at) {
+		json_object_object_add(o, "limits_at", json_object_new_uint64(rec->limits_at));
+		json_object_object_add(o, "limits", limits_to_json(rec->limits));
+	}
 	json_object_object_add(o, "spec", spec_to_json(rec->spec));
 	return o;
 }
@@ -179,6 +215,8 @@ int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
 	base = get_u64(o, "uid_base");
 	rec.uid_base = (uint32_t)base;
 	rec.created = get_u64(o, "created");
+	rec.limits_at = get_u64(o, "limits_at");
+	rec.limits = get_limits(o);
 	if (base == 0 ||
 	    base > UINT32_MAX) /* other ids than its layer's would be worse than none */
 		r = ctn_fail(err, EINVAL, "spec is damaged: its host ids are missing");

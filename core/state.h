@@ -17,11 +17,13 @@ enum { STATE_ID_LEN = 64 };
  * struct state_record - STATE/<id>/spec.
  * @uid_base: first of its host ids. @created: nanoseconds since the epoch. @started: 0: never.
  * @parent:   id of the container that it is a session of; "": it is none.
+ * @limits:   those that were changed last, a bit for each row of cgroup_knobs. @limits_at: when; 0:
+ *            never.
  */
 struct state_record {
 	uint32_t uid_base;
 	char parent[STATE_ID_LEN + 1];
-	uint64_t created;
+	uint64_t created, limits_at, limits;
 	struct spec *spec; /* one reference */
 };
 

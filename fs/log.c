@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `log`, and the views of it: files whose offsets do not move under a reader, over a stream whose
- * oldest bytes are dropped. */
+/* `log`, the views of it, and `events`: files whose offsets do not move under a reader, over a
+ * stream whose oldest bytes are dropped. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../core/cleanup.h"
+#include "../core/journal.h"
 #include "node.h"
 
-enum { LOG_BUCKETS = 64, READ_TRIES = 8 };
+enum { LOG_BUCKETS = 64, READ_TRIES = 8, JOURNAL_VIEW = LOG_TIMES + 1 };
 
 /* What offset 0 of one file of a container is, while descriptors on it are open. */
 struct log_base {
 	struct log_base *next;
 	uint32_t serial;
-	enum log_view view;
+	int view;
 	unsigned opened;
 	uint64_t base; /* position in the view */
 };
@@ -23,16 +24,15 @@ struct log_base {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_base *buckets[LOG_BUCKETS]; /* under lock */
 
-static enum log_view view_of(const struct node_ref *ref)
+/* enum log_view, or JOURNAL_VIEW. */
+static int view_of(const struct node_ref *ref)
 {
 	static const struct {
 		const char *arg;
-		enum log_view view;
+		int view;
 	} views[] = {
-		{"log", LOG_ALL},
-		{"stdout", LOG_STDOUT},
-		{"stderr", LOG_STDERR},
-		{"log.times", LOG_TIMES},
+		{"log", LOG_ALL},	  {"stdout", LOG_STDOUT},   {"stderr", LOG_STDERR},
+		{"log.times", LOG_TIMES}, {"events", JOURNAL_VIEW},
 	};
 
 	for (size_t i = 0; i < CTN_COUNT(views); i++) {
@@ -42,11 +42,35 @@ static enum log_view view_of(const struct node_ref *ref)
 	abort(); /* a row of the table with another name */
 }
 
+static int range_of(const struct node_ref *ref, struct log_range *ret, struct ctn_err *err)
+{
+	const int view = view_of(ref);
+
+	return view == JOURNAL_VIEW ? journal_range(ref->fs->engine, ref->c, ret, err)
+				    : container_log_range(ref->c, (enum log_view)view, ret, err);
+}
+
+static ssize_t read_at(const struct node_ref *ref, uint64_t pos, void *buf, size_t size,
+		       struct ctn_err *err)
+{
+	const int view = view_of(ref);
+
+	return view == JOURNAL_VIEW
+		       ? journal_read(ref->fs->engine, ref->c, pos, buf, size, err)
+		       : container_log_read(ref->c, (enum log_view)view, pos, buf, size, err);
+}
+
+/* 0 is the root's. */
+static uint32_t serial_of(const struct node_ref *ref)
+{
+	return ref->c ? container_serial(ref->c) : 0;
+}
+
 /* The place where it is linked, or where it would be. Under lock. */
 static struct log_base **find(const struct node_ref *ref)
 {
-	uint32_t serial = container_serial(ref->c);
-	enum log_view view = view_of(ref);
+	uint32_t serial = serial_of(ref);
+	int view = view_of(ref);
 	struct log_base **p = &buckets[serial % LOG_BUCKETS];
 
 	while (*p && ((*p)->serial != serial || (*p)->view != view))
@@ -71,7 +95,7 @@ int log_opened(const struct node_ref *ref)
 {
 	struct log_range range;
 	struct log_base **p;
-	int r = container_log_range(ref->c, view_of(ref), &range, NULL);
+	int r = range_of(ref, &range, NULL);
 
 	if (r < 0)
 		return r;
@@ -80,7 +104,7 @@ int log_opened(const struct node_ref *ref)
 	if (!*p) {
 		*p = calloc(1, sizeof(**p));
 		if (*p) {
-			(*p)->serial = container_serial(ref->c);
+			(*p)->serial = serial_of(ref);
 			(*p)->view = view_of(ref);
 			(*p)->base = range.start;
 		}
@@ -112,7 +136,7 @@ void log_closed(const struct node_ref *ref)
 static int measure(const struct node_ref *ref, struct log_range *ret_range, uint64_t *ret_base,
 		   uint64_t *ret_size, struct ctn_err *err)
 {
-	int r = container_log_range(ref->c, view_of(ref), ret_range, err);
+	int r = range_of(ref, ret_range, err);
 
 	if (r < 0)
 		return r;
@@ -141,7 +165,7 @@ static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, s
 	ssize_t n = 0;
 
 	for (int i = 0; i < READ_TRIES; i++) {
-		int r = container_log_range(ref->c, view_of(ref), &range, err);
+		int r = range_of(ref, &range, err);
 
 		if (r < 0)
 			return r;
@@ -149,7 +173,7 @@ static ssize_t read_kept(const struct node_ref *ref, uint64_t *pos, void *buf, s
 			break; /* nothing was dropped under the read */
 		if (*pos < range.start)
 			*pos = range.start;
-		n = container_log_read(ref->c, view_of(ref), *pos, buf, size, err);
+		n = read_at(ref, *pos, buf, size, err);
 		if (n < 0)
 			break;
 	}
@@ -174,6 +198,19 @@ ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn
 	h->log_next = (uint64_t)off + (uint64_t)n;
 	h->log_pos = pos + (uint64_t)n;
 	return n;
+}
+
+bool log_has_more(struct handle *h)
+{
+	struct log_range range;
+	bool more;
+
+	if (range_of(&h->ref, &range, NULL) < 0)
+		return true; /* a read says why */
+	pthread_mutex_lock(&h->lock);
+	more = h->log_pos < range.end;
+	pthread_mutex_unlock(&h->lock);
+	return more;
 }
 
 off_t log_seek(const struct node_ref *ref, off_t off, int whence)
@@ -204,7 +241,7 @@ int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err)
 	int r = container_log_clear(ref->c, err);
 
 	if (r == 0)
-		r = container_log_range(ref->c, view_of(ref), &range, err);
+		r = range_of(ref, &range, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&lock);

@@ -92,6 +92,7 @@ static int open_engine(struct server *s, struct ctn_err *err)
 		.state = s->options.state,
 		.run = s->options.run,
 		.cgroup = s->options.cgroup,
+		.version = CTNFS_VERSION,
 		.mountpoint = s->mount.path,
 		.subid_base = s->options.subid_base,
 		.subid_count = s->options.subid_count,

@@ -262,6 +262,8 @@ void node_changed(void *arg, uint32_t serial)
 	struct container *c;
 
 	watch_changed(serial);
+	if (!serial)
+		return; /* the journal */
 	c = container_find_serial(fs->engine, serial);
 	if (!c) {
 		mtime_forget(serial);

@@ -45,7 +45,8 @@ enum node_flags {
 	N_STATE = 1 << 8,    /* mtime: last change of state; neither: of the
 				content, as far as anybody has looked */
 	N_CONST = 1 << 9,    /* never changes while mounted */
-	N_LOG = 1 << 10,     /* offsets are positions in the view @arg of the log (log.c of fs/) */
+	N_LOG = 1 << 10,     /* offsets are positions in the view @arg of the log, or the journal
+				(log.c of fs/) */
 	N_WAIT = 1 << 11,    /* reading parks until the container has exited */
 	N_OWN = 1 << 12,     /* stands for one entry a process, named by its own pid (@extra) */
 	N_DOC = 1 << 13,     /* takes JSON documents: @store gets a whole one */
@@ -55,6 +56,7 @@ enum node_flags {
 	N_STDIN = 1 << 17,   /* writes go to the program's standard input (stdin.c) */
 	N_SESSION = 1 << 18, /* also there in execs/<name>/, about that session */
 	N_EXECS = 1 << 19,   /* stands for the sessions, each of which is of ROW_CONTAINER */
+	N_EVENTS = 1 << 20,  /* with N_LOG: the journal; poll(2) waits for more than was read */
 	N_MANY = N_OWN | N_LINKS | N_SCRATCH | N_EXECS,
 };
 
@@ -171,7 +173,7 @@ struct opened {
  * it ended).
  * @result: the snapshot is a write's own result, which is not rendered again.
  * @log_next, @log_pos: log.c's; the offset at which a sequential reader goes on, and what position
- * in the log that is.
+ * in the log, or journal, that is.
  * @run, @ends: stdin.c's; the run of the container that it writes to, never changed, and whether it
  * is the whole input.
  * @writer: the write engine's part (write.c), made at the first write or truncation.
@@ -246,7 +248,7 @@ int store_spec(const struct node_ref *ref, struct write_op *op, const char *text
 /** watch_read_wait() - answer a read of `wait`: at once, EAGAIN, or parked until the container has
  * exited; then "N\n" from @off. */
 void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off);
-/** watch_changed() - wake the poll(2)ers of that container. */
+/** watch_changed() - wake the poll(2)ers of that container; 0: of the root's `events`. */
 void watch_changed(uint32_t serial);
 /** watch_forget() - a handle is being released: drop its poll handle. */
 void watch_forget(struct handle *h);
@@ -273,6 +275,8 @@ void log_closed(const struct node_ref *ref);
 int log_size(const struct node_ref *ref, uint64_t *ret_size, uint64_t *ret_mtime,
 	     struct ctn_err *err);
 ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn_err *err);
+/** log_has_more() - whether there is something behind what was last read on it. */
+bool log_has_more(struct handle *h);
 off_t log_seek(const struct node_ref *ref, off_t off, int whence);
 int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err);
 

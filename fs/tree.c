@@ -18,6 +18,7 @@
 #define RO(path, flags, show, doc)                       ROW(path, S_IFREG | 0400, flags, NULL, show, NULL, NULL, doc)
 #define RW(path, flags, when, show, store, arg, doc)     ROW(path, S_IFREG | 0600, flags, when, show, store, arg, doc)
 #define VIEW(path, doc)                                  ROW(path, S_IFREG | 0400, N_LOG | N_SESSION, NULL, NULL, NULL, path, doc)
+#define EVENTS(flags, doc)                               ROW("events", S_IFREG | 0400, flags | N_OBS | N_LOG | N_EVENTS, NULL, NULL, NULL, "events", doc)
 #define LINK(path, flags, show, arg, doc)                ROW(path, S_IFLNK | 0777, flags, NULL, show, NULL, arg, doc)
 #define PROGRAM(path, program, doc)                      ROW(path, S_IFREG | 0700, N_CONST, NULL, show_exec_script, NULL, program, doc)
 #define FIELD(path, when, doc)                           RW(path, N_CONFIG, when, show_field, store_field, path, doc)
@@ -39,6 +40,7 @@ static const struct node nodes[] = {
 	DOC(    "new",          N_ROOT | N_FRESH,     "live",    show_new,       store_new,   "makes containers from JSON documents, or from a line with an OCI bundle's path; read: a document to start from"),
 	RO(     "README",       N_ROOT | N_OBS | N_CONST,        show_readme,                 "how to use this, on one page"),
 	RO(     "error",        N_ROOT,                          show_root_error,             "the last refusals, a line each: time, errno, container, sentence"),
+	EVENTS(                 N_ROOT,                                                       "what has happened, a line each: sequence, time, container, what, details; tail -n+1 -f follows"),
 	RO(     "status",       N_ROOT | N_OBS,                  show_root_status,            "version, directories, cgroups, counts, as Key:<tab>value lines"),
 	RO(     "stats",        N_ROOT | N_OBS,                  show_stats,                  "a line a container: name, state, pid, processor seconds, memory, its limit, processes"),
 	RO(     "metrics",      N_ROOT | N_OBS,                  show_metrics,                "the same and more, in Prometheus' text format"),
@@ -120,6 +122,7 @@ static const struct node nodes[] = {
 	VIEW(   "stdout",                                                                     "of the log, what came from standard output; of a terminal, all"),
 	VIEW(   "stderr",                                                                     "of the log, what came from standard error"),
 	VIEW(   "log.times",                                                                  "the log with the time and stdout or stderr before each line"),
+	EVENTS(                 0,                                                            "of the root's events, those of it and its sessions"),
 	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	DIR_ROW("execs",        0,                                                            "programs that are started in it while it runs: mkdir makes a session, rmdir ends and removes it"),
 	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log stdout stderr log.times log.max, each as above"),

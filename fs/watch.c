@@ -138,7 +138,7 @@ void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off)
 struct watcher {
 	struct watcher *next;
 	struct handle *h; /* borrowed: watch_forget() comes before its end */
-	uint32_t serial;
+	uint32_t serial;  /* 0: of the root */
 	struct fuse_pollhandle *ph;
 };
 
@@ -182,13 +182,19 @@ static void end_watchers(struct watcher *w, bool notify)
 	}
 }
 
+/* 0 is the root's. */
+static uint32_t serial_of(const struct handle *h)
+{
+	return h->ref.c ? container_serial(h->ref.c) : 0;
+}
+
 static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
 {
 	struct watcher *w = malloc(sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
-	*w = (struct watcher){.h = h, .serial = container_serial(h->ref.c), .ph = ph};
+	*w = (struct watcher){.h = h, .serial = serial_of(h), .ph = ph};
 	end_watchers(take_watchers(h, w->serial), false); /* the newest one wakes all */
 	pthread_mutex_lock(&watchers_lock);
 	w->next = watchers[w->serial % WATCH_BUCKETS];
@@ -204,8 +210,7 @@ void watch_changed(uint32_t serial)
 
 void watch_forget(struct handle *h)
 {
-	if (h->ref.c)
-		end_watchers(take_watchers(h, container_serial(h->ref.c)), false);
+	end_watchers(take_watchers(h, serial_of(h)), false);
 }
 
 /* Nobody else is there any more. */
@@ -218,11 +223,13 @@ void watch_end(void)
 }
 
 /* Whether a read would answer at once (be it with an error). */
-static bool readable(const struct handle *h)
+static bool readable(struct handle *h)
 {
 	struct container_view view;
 	bool ready;
 
+	if (h->ref.node->flags & N_EVENTS)
+		return log_has_more(h);
 	if (!(h->ref.node->flags & N_WAIT))
 		return true;
 	container_view_get(h->ref.c, &view);
@@ -241,14 +248,15 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
 {
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
 	int access = __atomic_load_n(&h->flags, __ATOMIC_RELAXED) & O_ACCMODE;
+	const bool watched = h->ref.c || h->ref.node->flags & N_EVENTS;
 	unsigned events = 0;
 	int r = 0;
 
 	(void)ino;
 	/* Registered first, so that no change falls between the look and the list. */
-	if (ph && h->ref.c)
+	if (ph && watched)
 		r = watch_add(h, ph);
-	if (ph && (r < 0 || !h->ref.c))
+	if (ph && (r < 0 || !watched))
 		fuse_pollhandle_destroy(ph);
 	if (r < 0) {
 		fuse_reply_err(req, -r);

@@ -32,6 +32,17 @@ def events(c):
     return {k: int(v) for k, v in (l.split() for l in lines)}, (m[1], m[2])
 
 
+def told(c):
+    """What its part of the journal says of runs and kills: (word, {key: value})."""
+    lines = [l.split()[3:] for l in c.read("events").splitlines()]
+    return [(w, dict(d.split("=", 1) for d in rest)) for w, *rest in lines if w in ("started", "oom", "died")]
+
+
+def told_kills(c):
+    """The numbers of the kills that the journal tells of."""
+    return [int(d["kills"]) for w, d in told(c) if w == "oom"]
+
+
 def until_kills(c, n):
     until(lambda: events(c)[0]["oom_kill"] >= n, "%d kills" % n, 20)
     assert events(c)[0]["oom_kill"] == n
@@ -63,6 +74,12 @@ def test_a_child(ctn):
     pid = until_last(ctn, "eater")
     assert ctn.state() == "running" and ctn.status("OomKilled") == "1"
     assert pid != int(ctn.get("pid"))
+    until(lambda: told_kills(ctn), "it is in the journal")
+    what = dict(told(ctn))["oom"]
+    assert what["kills"] == "1" and (pid is None or (what["last"], what["program"]) == (str(pid), "eater"))
+    ctn.put("ctl", "kill")
+    assert [w for w, _ in told(ctn)] == ["started", "oom", "died"]
+    assert dict(told(ctn))["died"]["oom"] == "1"
 
 
 def test_the_first_process(ctn):
@@ -74,9 +91,18 @@ def test_the_first_process(ctn):
     assert counts["oom_kill"] == 1 and ctn.status("OomKilled") == "1"
     if log_can_be_read():
         assert last == (str(pid), r"main\x20hog")
+    (_, start), (oom, what), (died, end) = told(ctn)
+    assert (oom, died) == ("oom", "died") and start["pid"] == str(pid)
+    assert what["kills"] == "1" and (what["last"], what["program"]) == last
+    assert end["exit"] == "137" and end["oom"] == "1"
     ctn.put("memory.limit", "max").output("exit 0")
     assert ctn.status("OomKilled") == "0" and events(ctn)[0]["oom_kill"] == 1
     assert events(ctn)[1] == last
+    assert [w for w, _ in told(ctn)] == ["started", "oom", "died"] + ["started", "died"]
+    assert "oom" not in told(ctn)[-1][1]
+    ctn.put("memory.limit", "32M").start("python3", "-c", HOG, "main hog")
+    assert ctn.finish(30) == 137
+    assert told_kills(ctn) == [1, 1]  # each run counts its own
 
 
 def test_one_after_the_other(ctn):
@@ -86,6 +112,8 @@ def test_one_after_the_other(ctn):
     ctn.until_log("done", seconds=60)
     until_kills(ctn, n)
     until_last(ctn, "eater%d" % n)
+    until(lambda: told_kills(ctn)[-1:] == [n], "the last is in the journal")
+    assert told_kills(ctn) == sorted(set(told_kills(ctn)))  # none twice
 
 
 NAMES = {
@@ -123,7 +151,8 @@ def test_each_has_its_own(tidy):
         if log_can_be_read():
             assert events(ctn)[1][1] == "eater-" + ctn.name
         assert events(ctn)[0]["oom_kill"] == 1
-    assert events(c)[0]["oom_kill"] == 0 and events(c)[1] == ("-", "-")
+        assert told_kills(ctn) == [1]
+    assert events(c)[0]["oom_kill"] == 0 and events(c)[1] == ("-", "-") and told_kills(c) == []
     text = tidy.read("metrics")
     assert len(re.findall(r"^ctnfs_container_oom_kills_total\{.*\} 1$", text, re.M)) == 2
 
@@ -177,13 +206,18 @@ def test_while_no_server_is_there(server, how):
     until_last(c, "eater")
     if how == "child":
         assert c.state() == "running"
+        assert [w for w, _ in told(c)] == ["started", "oom"]
         c.put("ctl", "kill")
     else:
         assert c.finish(30) == 137
     assert c.status("OomKilled") == "1"
     server.kill9()
-    server.start()  # what is known stays so
+    server.start()  # what is known stays so, and is not told again
     until_last(c, "eater")
+    assert [w for w, _ in told(c)] == ["started", "oom", "died"]
+    assert dict(told(c))["oom"]["kills"] == "1" and dict(told(c))["died"]["oom"] == "1"
+    times = [l.split()[1] for l in c.read("events").splitlines()]
+    assert times == sorted(times)
 
 
 class Deaf(Server):
@@ -215,8 +249,11 @@ def test_without_the_kernels_log(deaf):
     c.until_log("done", seconds=30)
     until_kills(c, 2)
     assert events(c)[1] == ("-", "-")
+    until(lambda: told_kills(c)[-1:] == [2], "both are in the journal", 20)
+    assert dict(told(c))["oom"]["last"] == dict(told(c))["oom"]["program"] == "-"
     c.put("ctl", "kill")
     assert len(os.listdir("/proc/%d/fd" % deaf.proc.pid)) == fds
     c.start("python3", "-c", HOG, "eater")
     assert c.finish(30) == 137
     assert events(c)[0]["oom_kill"] == 3 and c.status("OomKilled") == "1"
+    assert told_kills(c)[-1] == 1
