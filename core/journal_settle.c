@@ -243,7 +243,8 @@ int journal_settle(struct engine *e, struct ctn_err *err)
 		free(f.list);
 		return ctn_fail(err, ENOMEM, "no memory for the journal");
 	}
-	qsort(f.list, f.n, sizeof(*f.list), compare);
+	if (f.n > 0)
+		qsort(f.list, f.n, sizeof(*f.list), compare);
 	for (size_t i = 0; i < f.n; i++)
 		write_fact(e->journal, &f.list[i]);
 	free(f.list);
