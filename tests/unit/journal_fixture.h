@@ -26,16 +26,16 @@ static struct journal_subject subject(unsigned i)
 					  "dddddddddddd", "eeeeeeeeeeee", "ffffffffffff"};
 	static const char *const names[] = {"a", "bb", "ccc", "dddd", "eeeee", "ffffff"};
 
-	if (i == SUBJECTS - 1)
+	if (i >= SUBJECTS - 1)
 		return (struct journal_subject){ids[0], "dump", NULL};
 	return (struct journal_subject){ids[i], NULL, names[i]};
 }
 
 static inline void note(unsigned i, enum journal_what what, uint64_t time, const char *detail)
 {
-	const struct journal_subject s = subject(i);
+	const struct journal_subject s = i < SUBJECTS ? subject(i) : (struct journal_subject){0};
 
-	journal_add(j, i < SUBJECTS ? &s : NULL, what, time, detail);
+	journal_add(j, s.id ? &s : NULL, what, time, detail);
 }
 
 static inline void save(void)

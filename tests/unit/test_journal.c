@@ -181,7 +181,7 @@ static void both(unsigned i, enum journal_what what, const char *word, const cha
 {
 	const uint64_t time = base - model.seq % 10 * second;
 	struct journal_line l = {.seq = ++model.seq, .time = time, .what = what};
-	const struct journal_subject s = subject(i);
+	const struct journal_subject s = i < SUBJECTS ? subject(i) : (struct journal_subject){0};
 	char text[JOURNAL_LINE_MAX];
 
 	(void)word;
@@ -201,8 +201,8 @@ static void both(unsigned i, enum journal_what what, const char *word, const cha
 static void check_part(unsigned i, unsigned seed)
 {
 	static const size_t pieces[] = {1, 13, 100, 4096, 100000};
-	const struct journal_subject s = subject(i);
-	const struct journal_subject *of = i < SUBJECTS ? &s : NULL;
+	const struct journal_subject s = i < SUBJECTS ? subject(i) : (struct journal_subject){0};
+	const struct journal_subject *of = s.id ? &s : NULL;
 	const size_t piece = seed % 50 ? pieces[1 + seed % 4] : 1;
 	struct log_range range;
 	uint64_t from;
