@@ -226,7 +226,8 @@ static void test_full_disk(void)
 		CHECK_ERR(journal_write(j, &check_err), 0, ""); /* said once */
 		CHECK(j->queue_len + j->out_len <= JOURNAL_WAIT_MAX + JOURNAL_LINE_MAX);
 		text = read_kept(NULL, &range);
-		CHECK(count_lines(text) == 4); /* no half line is shown */
+		/* No half line is shown. */
+		CHECK(count_lines(text) == 4 && text[strlen(text) - 1] == '\n');
 		end = range.end;
 		free(text);
 		allow(RLIM_INFINITY);
@@ -336,8 +337,13 @@ static void test_threads(void)
 	}
 	free(all.text);
 	free(one.text);
+	all.text = known_text();
 	reopen(64 << 10);
 	CHECK(j->seq == SUBJECTS + WRITERS * EACH);
+	one.text = known_text();
+	CHECK_STR(one.text, all.text);
+	free(all.text);
+	free(one.text);
 	forget();
 }
 
