@@ -174,7 +174,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
-	c->log_dropped = status->log_dropped;
+	c->log_lost = status->log_dropped;
 }
 
 /* What its last monitor left in writing, if that is of this boot and not accounted for yet. */
@@ -250,7 +250,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 			    business */
 		r = 0;
 	if (r == 0)
-		r = state_load_log_start(c->dirfd, &c->log_start, err);
+		r = state_load_log_start(c->dirfd, &c->log_start, &c->log_uncounted, err);
 	return r;
 }
 

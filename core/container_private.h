@@ -99,10 +99,12 @@ struct container {
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;
 	bool has_exit;
-	uint64_t restarts, log_dropped, log_start;
-	uint64_t log_checked;	    /* entries of the log's index that were found sound */
-	bool log_bad;		    /* one was not */
-	struct life_waiter waiters; /* head of a ring */
+	uint64_t restarts;
+	uint64_t log_lost;		   /* to a full disk, as far as its monitors have said */
+	uint64_t log_start, log_uncounted; /* state_load_log_start() */
+	uint64_t log_checked;		   /* entries of the log's index that were found sound */
+	bool log_bad;			   /* one was not */
+	struct life_waiter waiters;	   /* head of a ring */
 	struct life_waiter
 		maker; /* container_create.c's, while it is not ready because it must
 			  start; container_session.c's, while it is removed and must end */

@@ -109,7 +109,7 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
 	pidref_put(c->init);
 	c->init = init;
 	c->started = status->started;
-	c->log_dropped = status->log_dropped;
+	c->log_lost = status->log_dropped;
 	pthread_mutex_unlock(&c->lock);
 	stdin_hold(c);
 	return 0;
@@ -405,7 +405,7 @@ void life_on_monitor_end(struct container *c)
 	if (state_load_status(c->run_dirfd, &status, &err) < 0)
 		status.phase = WIRE_STARTING;
 	pthread_mutex_lock(&c->lock);
-	c->log_dropped = status.log_dropped;
+	c->log_lost = status.log_dropped;
 	pthread_mutex_unlock(&c->lock);
 	if (status.phase == WIRE_EXITED && (state == CTN_STARTING || state == CTN_RESTARTING)) {
 		/* So short a life that its first message could not be taken; it ran all the same.

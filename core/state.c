@@ -311,22 +311,37 @@ int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *er
 	return 0;
 }
 
-int state_load_log_start(int dirfd, uint64_t *ret, struct ctn_err *err)
+int state_load_log_start(int dirfd, uint64_t *ret, uint64_t *ret_uncounted, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
+	uint64_t start, uncounted;
+	char *second;
 	int r = io_read_at(dirfd, "log.start", 64, &text, NULL, err);
 
 	if (r == -ENOENT) {
-		*ret = 0;
+		*ret = *ret_uncounted = 0;
 		return 0;
 	}
-	return r < 0 ? r : parse_u64("log.start", text, UINT64_MAX, ret, err);
+	if (r < 0)
+		return r;
+	second = strchr(text, ' ');
+	if (second)
+		*second++ = '\0';
+	r = parse_u64("log.start", text, UINT64_MAX, &start, err);
+	uncounted = start; /* of an older server */
+	if (r == 0 && second)
+		r = parse_u64("log.start", second, UINT64_MAX, &uncounted, err);
+	if (r < 0)
+		return r;
+	*ret = start;
+	*ret_uncounted = uncounted;
+	return 0;
 }
 
-int state_save_log_start(int dirfd, uint64_t start, struct ctn_err *err)
+int state_save_log_start(int dirfd, uint64_t start, uint64_t uncounted, struct ctn_err *err)
 {
-	char text[32];
-	int n = snprintf(text, sizeof(text), "%" PRIu64, start);
+	char text[48];
+	int n = snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64, start, uncounted);
 
 	return io_replace_at(dirfd, "log.start", text, (size_t)n, 0600, true, err);
 }

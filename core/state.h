@@ -58,9 +58,10 @@ int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64
 /** state_load_status() - the monitor's record. -ENOENT; -EBADMSG when it is none of ours. */
 int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *err);
 
-/** state_load_log_start(), state_save_log_start() - the position before which the log was cleared.
- */
-int state_load_log_start(int dirfd, uint64_t *ret, struct ctn_err *err);
-int state_save_log_start(int dirfd, uint64_t start, struct ctn_err *err);
+/** state_load_log_start(), state_save_log_start() - the position before which nothing of the log is
+ * kept; and what had been dropped when it was last emptied: that position then, and the bytes that
+ * a full disk had cost. Both 0 where it never was. */
+int state_load_log_start(int dirfd, uint64_t *ret, uint64_t *ret_uncounted, struct ctn_err *err);
+int state_save_log_start(int dirfd, uint64_t start, uint64_t uncounted, struct ctn_err *err);
 
 #endif
