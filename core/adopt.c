@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
+#include "oom.h"
 #include "rootfs.h"
 #include "strlist.h"
 #include "wire_io.h"
@@ -84,6 +85,8 @@ static void adopt_running_spec(struct container *c)
 	container_ns_note(c->engine, spec);
 	free(c->skeleton);
 	c->skeleton = skeleton;
+	oom_watch(c);
+	oom_note(c, ctn_now());
 }
 
 static int adopt_monitored(struct container *c, struct ctn_err *err)
@@ -168,13 +171,16 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 	if (state_load_run(c->run_dirfd, &spec, &skeleton, &base, NULL) == 0 &&
 	    cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0)
 		e.oom_killed = kills > base;
+	c->started = e.started;
+	c->oom_base = base;
+	oom_note(c, e.finished);
 	spec_put(spec);
 	free(skeleton);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
-	c->log_dropped = status->log_dropped;
+	c->log_lost = status->log_dropped;
 }
 
 /* What its last monitor left in writing, if that is of this boot and not accounted for yet. */
@@ -214,6 +220,7 @@ static void adopt_run(struct container *c)
 {
 	struct ctn_err err = {0};
 
+	oom_load(c);
 	c->has_exit = state_load_exit(c->dirfd, &c->exit, NULL) == 0;
 	c->started = c->exit.started;
 	if (monitor_lives(c)) {
@@ -250,7 +257,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 			    business */
 		r = 0;
 	if (r == 0)
-		r = state_load_log_start(c->dirfd, &c->log_start, err);
+		r = state_load_log_start(c->dirfd, &c->log_start, &c->log_uncounted, err);
 	return r;
 }
 

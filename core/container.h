@@ -77,6 +77,10 @@ void container_put(struct container *c); /* NULL is fine */
  * run. */
 bool container_oom_killed(struct container *c);
 
+/** container_print_last_oom() - the line last_oom of cgroup/events: pid on the host and program of
+ * whom the OOM killer ended last, "-" for what is not known. */
+void container_print_last_oom(struct container *c, FILE *out);
+
 /** container_list() - references to all, ascending by name; free each with container_put(), and the
  * array. -ENOMEM. */
 int container_list(struct engine *e, struct container ***ret, size_t *ret_n);
@@ -211,7 +215,7 @@ struct log_range {
 	uint64_t start, end; /* bytes since the container was made */
 	uint64_t mtime;	     /* nanoseconds since the epoch */
 	uint64_t dropped;    /* bytes of the log that the bound or a full disk has cost since it was
-				last cleared */
+				last cleared, as far as is known */
 };
 int container_log_range(struct container *c, enum log_view view, struct log_range *ret,
 			struct ctn_err *err);
@@ -219,6 +223,11 @@ int container_log_range(struct container *c, enum log_view view, struct log_rang
  * oldest kept. Return: bytes, 0 at the end, -errno. Never blocks. */
 ssize_t container_log_read(struct container *c, enum log_view view, uint64_t pos, void *buf,
 			   size_t size, struct ctn_err *err);
+/** container_log_source() - a descriptor of the file on the disk that is written when a view has
+ * grown, for inotify(7). -ENOENT: it never ran. */
+int container_log_source(struct container *c, enum log_view view, int *ret);
+/** container_log_dropped() - as in its range, and what a program that runs has lost so far. */
+int container_log_dropped(struct container *c, uint64_t *ret, struct ctn_err *err);
 /** container_log_clear() - drop all that is there now: start becomes end. */
 int container_log_clear(struct container *c, struct ctn_err *err);
 

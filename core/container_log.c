@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "container_private.h"
 
 enum { LOOKS = 3 };
@@ -25,7 +26,7 @@ static int log_open(struct container *c, int flags, struct state_log *l, struct 
 		    struct ctn_err *err)
 {
 	bool written = is_written(c);
-	uint64_t max, cleared;
+	uint64_t max, cleared, gone, uncounted;
 	int r = state_log_open(c->dirfd, flags, l, err);
 
 	if (r < 0)
@@ -35,13 +36,15 @@ static int log_open(struct container *c, int flags, struct state_log *l, struct 
 	pthread_mutex_lock(&c->lock);
 	max = c->spec->log_max;
 	cleared = c->log_start;
-	ret->dropped = c->log_dropped;
+	gone = c->log_lost;
+	uncounted = c->log_uncounted;
 	ret->mtime = l->fd >= 0 ? l->mtime : c->created;
 	pthread_mutex_unlock(&c->lock);
 	state_log_bound(l, cleared, max);
 	ret->start = l->start;
 	ret->end = l->end;
-	ret->dropped += l->start - cleared;
+	gone += l->start;
+	ret->dropped = gone > uncounted ? gone - uncounted : 0; /* less after a reboot, then */
 	return 0;
 }
 
@@ -128,14 +131,60 @@ ssize_t container_log_read(struct container *c, enum log_view view, uint64_t pos
 	return look(c, view, pos, buf, size, &range, err);
 }
 
-static int set_start(struct container *c, uint64_t start, struct ctn_err *err)
+int container_log_source(struct container *c, enum log_view view, int *ret)
 {
-	int r = state_save_log_start(c->dirfd, start, err);
+	static const char *const names[] = {WIRE_INDEX_NAME, WIRE_LOG_NAME};
+
+	/* The index comes after the log, and the views come through it. */
+	for (size_t i = view == LOG_ALL; i < CTN_COUNT(names); i++) {
+		int fd = openat(c->dirfd, names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd >= 0) {
+			*ret = fd;
+			return 0;
+		}
+		if (errno != ENOENT)
+			return -errno;
+	}
+	return -ENOENT;
+}
+
+/* --- what is no longer kept --- */
+
+/* While it runs, only its record tells how many bytes a full disk has cost. */
+static void ask_record(struct container *c)
+{
+	struct wire_status status;
+
+	if (state_load_status(c->run_dirfd, &status, NULL) < 0)
+		return; /* it never ran, or not since the host was booted */
+	pthread_mutex_lock(&c->lock);
+	if (status.log_dropped > c->log_lost)
+		c->log_lost = status.log_dropped;
+	pthread_mutex_unlock(&c->lock);
+}
+
+int container_log_dropped(struct container *c, uint64_t *ret, struct ctn_err *err)
+{
+	struct log_range range;
+	int r;
+
+	ask_record(c);
+	r = container_log_range(c, LOG_ALL, &range, err);
+	if (r == 0)
+		*ret = range.dropped;
+	return r;
+}
+
+static int set_start(struct container *c, uint64_t start, uint64_t uncounted, struct ctn_err *err)
+{
+	int r = state_save_log_start(c->dirfd, start, uncounted, err);
 
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&c->lock);
 	c->log_start = start;
+	c->log_uncounted = uncounted;
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
@@ -143,21 +192,30 @@ static int set_start(struct container *c, uint64_t start, struct ctn_err *err)
 int container_log_keep_start(struct container *c, struct ctn_err *err)
 {
 	struct log_range range;
+	uint64_t uncounted;
 	int r = container_log_range(c, LOG_ALL, &range, err);
 
-	return r < 0 ? r : set_start(c, range.start, err);
+	pthread_mutex_lock(&c->lock);
+	uncounted = c->log_uncounted;
+	pthread_mutex_unlock(&c->lock);
+	return r < 0 ? r : set_start(c, range.start, uncounted, err);
 }
 
 int container_log_clear(struct container *c, struct ctn_err *err)
 {
 	struct log_range range;
 	struct state_log l;
+	uint64_t lost;
 	int r;
 
+	ask_record(c);
 	pthread_mutex_lock(&c->edit);
+	pthread_mutex_lock(&c->lock);
+	lost = c->log_lost;
+	pthread_mutex_unlock(&c->lock);
 	r = log_open(c, O_RDWR, &l, &range, err);
 	if (r == 0)
-		r = set_start(c, range.end, err);
+		r = set_start(c, range.end, range.end + lost, err);
 	if (r == 0)
 		state_log_drop(&l);
 	state_log_close(&l);

@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "life_private.h"
+#include "oom.h"
 #include "wire_io.h"
 
 enum { LEFTOVER_MS = 2000 }; /* to end what a shared pid namespace leaves behind */
@@ -109,7 +110,7 @@ int life_take_status(struct container *c, const struct wire_status *status, int 
 	pidref_put(c->init);
 	c->init = init;
 	c->started = status->started;
-	c->log_dropped = status->log_dropped;
+	c->log_lost = status->log_dropped;
 	pthread_mutex_unlock(&c->lock);
 	stdin_hold(c);
 	return 0;
@@ -153,6 +154,7 @@ static void mark_running(struct container *c)
 	c->exit = e;
 	waiters_take(c, GOAL_RUNNING, &list);
 	pthread_mutex_unlock(&c->lock);
+	oom_watch(c);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	waiters_done(&list, 0, NULL);
@@ -267,6 +269,7 @@ static void forget_run(struct container *c)
 	ctn_close_fd(&c->in);
 	c->sock = c->timer = c->tty = c->in = -1;
 	c->in_end_owed = false;
+	oom_unwatch(c);
 }
 
 /* The run is over. Return: whether another follows at once. */
@@ -328,6 +331,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 		container_note_error(c->engine, c, "ctl", &err);
 	container_cgroup_rest(c);
 	sessions_rest(c); /* whose last processes may have ended with it only */
+	oom_note(c, finished);
 	count_oom(c, &e);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
@@ -405,7 +409,7 @@ void life_on_monitor_end(struct container *c)
 	if (state_load_status(c->run_dirfd, &status, &err) < 0)
 		status.phase = WIRE_STARTING;
 	pthread_mutex_lock(&c->lock);
-	c->log_dropped = status.log_dropped;
+	c->log_lost = status.log_dropped;
 	pthread_mutex_unlock(&c->lock);
 	if (status.phase == WIRE_EXITED && (state == CTN_STARTING || state == CTN_RESTARTING)) {
 		/* So short a life that its first message could not be taken; it ran all the same.

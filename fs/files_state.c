@@ -163,14 +163,13 @@ static void print_life(struct container *c, const struct container_view *view, F
 int show_status(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
 	struct container_view view;
-	struct log_range log;
+	uint64_t dropped = 0;
 
 	(void)err;
 	container_view_get(ref->c, &view);
 	print_life(ref->c, &view, out);
-	if (container_log_range(ref->c, LOG_ALL, &log, NULL) < 0)
-		log.dropped = 0;
-	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", log.dropped);
+	(void)container_log_dropped(ref->c, &dropped, NULL);
+	fprintf(out, "LogDropped:\t%" PRIu64 "\nPending:\t", dropped);
 	print_pending_count(ref, out);
 	fprintf(out, "\nUids:\t%u\nMonitor:\t%d\nNsForeign:\t", view.uid_base, view.monitored);
 	container_print_ns_foreign(ref->c, out);

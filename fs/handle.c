@@ -207,6 +207,7 @@ static int refresh(struct handle *h, uint64_t off, struct ctn_err *err)
 		return 0;
 	if (h->result && off == h->base)
 		return 0; /* what the last write came to */
+	watch_reads(h);
 	r = node_render(&h->ref, &text, &len, err);
 	if (r < 0)
 		return r;
@@ -279,13 +280,14 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 	if (h->ref.node->flags & N_WAIT) {
 		/* fcntl(F_SETFL) is told with the read only. */
 		__atomic_store_n(&h->flags, fi->flags, __ATOMIC_RELAXED);
-		watch_read_wait(req, h, size, off);
+		wait_read(req, h, size, off);
 		return;
 	}
 	if (h->ref.node->flags & (N_LOG | N_SCRATCH))
 		r = read_bytes(h, size, off, &part, &len, &err);
 	else
 		r = read_snapshot(h, size, (uint64_t)off, &part, &len, &err);
+	__atomic_store_n(&h->told_end, r == 0 && len == 0, __ATOMIC_RELAXED);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else

@@ -200,17 +200,25 @@ ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn
 	return n;
 }
 
-bool log_has_more(struct handle *h)
+bool log_more(struct handle *h)
 {
 	struct log_range range;
-	bool more;
+	uint64_t base, length, pos;
 
-	if (range_of(&h->ref, &range, NULL) < 0)
-		return true; /* a read says why */
+	if (measure(&h->ref, &range, &base, &length, NULL) < 0)
+		return true; /* a read will say why */
 	pthread_mutex_lock(&h->lock);
-	more = h->log_pos < range.end;
+	pos = h->log_next ? h->log_pos : base;
 	pthread_mutex_unlock(&h->lock);
-	return more;
+	return range.end > pos;
+}
+
+int log_source(const struct node_ref *ref, int *ret_fd)
+{
+	const int view = view_of(ref);
+
+	return view == JOURNAL_VIEW ? -ENOENT
+				    : container_log_source(ref->c, (enum log_view)view, ret_fd);
 }
 
 off_t log_seek(const struct node_ref *ref, off_t off, int whence)

@@ -262,7 +262,9 @@ static int start_engine(struct server *s, struct ctn_err *err)
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &ends, &old);
-	r = engine_start(s->fs.engine, err);
+	r = watch_begin(err);
+	if (r == 0)
+		r = engine_start(s->fs.engine, err);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }

@@ -56,7 +56,8 @@ enum node_flags {
 	N_STDIN = 1 << 17,   /* writes go to the program's standard input (stdin.c) */
 	N_SESSION = 1 << 18, /* also there in execs/<name>/, about that session */
 	N_EXECS = 1 << 19,   /* stands for the sessions, each of which is of ROW_CONTAINER */
-	N_EVENTS = 1 << 20,  /* with N_LOG: the journal; poll(2) waits for more than was read */
+	N_POLL = 1 << 21,    /* its content changes with the state, which wakes poll(2) */
+	N_EVENTS = 1 << 20,  /* with N_LOG: the journal */
 	N_MANY = N_OWN | N_LINKS | N_SCRATCH | N_EXECS,
 };
 
@@ -176,6 +177,9 @@ struct opened {
  * in the log, or journal, that is.
  * @run, @ends: stdin.c's; the run of the container that it writes to, never changed, and whether it
  * is the whole input.
+ * @seen: watch.c's; the last change of state that a read has told.
+ * @watcher: watch.c's, under its lock; NULL while nobody polls. @told_end: atomic; the last read
+ * was at the end.
  * @writer: the write engine's part (write.c), made at the first write or truncation.
  */
 struct handle {
@@ -191,6 +195,9 @@ struct handle {
 	uint64_t base;
 	bool result;
 	uint64_t log_next, log_pos;
+	uint64_t seen;
+	struct watcher *watcher;
+	bool told_end;
 	struct writer *writer;
 };
 
@@ -243,13 +250,18 @@ int store_new(const struct node_ref *ref, struct write_op *op, const char *text,
 int store_spec(const struct node_ref *ref, struct write_op *op, const char *text,
 	       struct ctn_err *err);
 
+/* --- wait.c --- */
+
+/** wait_read() - answer a read of `wait`: at once, EAGAIN, or parked until the container has
+ * exited; then "N\n" from @off. */
+void wait_read(fuse_req_t req, struct handle *h, size_t size, off_t off);
+
 /* --- watch.c --- */
 
-/** watch_read_wait() - answer a read of `wait`: at once, EAGAIN, or parked until the container has
- * exited; then "N\n" from @off. */
-void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off);
 /** watch_changed() - wake the poll(2)ers of that container; 0: of the root's `events`. */
 void watch_changed(uint32_t serial);
+/** watch_reads() - a read is about to tell what is so now. Under h->lock. */
+void watch_reads(struct handle *h);
 /** watch_forget() - a handle is being released: drop its poll handle. */
 void watch_forget(struct handle *h);
 
@@ -275,8 +287,11 @@ void log_closed(const struct node_ref *ref);
 int log_size(const struct node_ref *ref, uint64_t *ret_size, uint64_t *ret_mtime,
 	     struct ctn_err *err);
 ssize_t log_read(struct handle *h, void *buf, size_t size, off_t off, struct ctn_err *err);
-/** log_has_more() - whether there is something behind what was last read on it. */
-bool log_has_more(struct handle *h);
+/** log_more() - whether there is something behind what was read last. log_source() -
+ * the file that grows when it does, for inotify; -ENOENT before the first start, and of the
+ * journal. */
+bool log_more(struct handle *h);
+int log_source(const struct node_ref *ref, int *ret_fd);
 off_t log_seek(const struct node_ref *ref, off_t off, int whence);
 int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err);
 

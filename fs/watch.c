@@ -1,171 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting for a container: parked reads of `wait`, and poll(2). */
+/* poll(2): whether there is something that a descriptor has not read, and who is to be woken when
+ * there is. */
+#include "watch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 
 #include "../core/cleanup.h"
-#include "park.h"
-#include "watch.h"
+#include "follow.h"
 
-/* --- reads of `wait` --- */
+enum { WATCH_BUCKETS = 256, IN = POLLIN | POLLRDNORM, OUT = POLLOUT | POLLWRNORM };
 
-struct wait_op {
-	struct parked parked; /* first: see resume and abandon */
-	struct handle *h;     /* a reference */
-	size_t size;
-};
-
-static void wait_free(struct wait_op *op)
-{
-	handle_put(op->h);
-	free(op);
-}
-
-static size_t wait_abandon(struct parked *p)
-{
-	wait_free((struct wait_op *)p);
-	return 0;
-}
-
-static void refuse(fuse_req_t req, const struct handle *h, const struct ctn_err *err)
-{
-	fuse_reply_err(req, node_refuse(&h->ref, err));
-}
-
-/* What follows @off in the text that a read at offset 0 found. */
-static void reply_from_snapshot(fuse_req_t req, struct handle *h, size_t size, off_t off)
-{
-	size_t len = 0;
-	ctn_autofree char *part = NULL;
-
-	pthread_mutex_lock(&h->lock);
-	if (h->snapshot && (uint64_t)off < h->snapshot_len) {
-		len = h->snapshot_len - (size_t)off;
-		len = len < size ? len : size;
-		part = malloc(len);
-		if (part)
-			memcpy(part, h->snapshot + off, len);
-	}
-	pthread_mutex_unlock(&h->lock);
-	if (len && !part)
-		fuse_reply_err(req, ENOMEM);
-	else
-		fuse_reply_buf(req, part, len);
-}
-
-/* It has exited: the code, to this read and to the later ones of the descriptor. */
-static void reply_exit(fuse_req_t req, struct handle *h, size_t size)
-{
-	struct container_view view;
-	char *text = NULL;
-	int len;
-
-	container_view_get(h->ref.c, &view);
-	len = asprintf(&text, "%d\n", view.exit_code);
-	container_view_put(&view);
-	if (len < 0) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	pthread_mutex_lock(&h->lock);
-	handle_set_result(h, text, (size_t)len, 0);
-	pthread_mutex_unlock(&h->lock);
-	reply_from_snapshot(req, h, size, 0);
-}
-
-/* The thread that calls it owns @op. */
-static void wait_finish(struct wait_op *op, int result, const struct ctn_err *err)
-{
-	park_end(&op->parked);
-	if (result == -EINTR)
-		fuse_reply_err(op->parked.req, EINTR);
-	else if (result < 0)
-		refuse(op->parked.req, op->h, err);
-	else
-		reply_exit(op->parked.req, op->h, op->size);
-	wait_free(op);
-}
-
-static void wait_resume(struct parked *p, int result, const struct ctn_err *err)
-{
-	wait_finish((struct wait_op *)p, result, err);
-}
-
-void watch_read_wait(fuse_req_t req, struct handle *h, size_t size, off_t off)
-{
-	struct ctn_err err = {0};
-	struct wait_op *op;
-	int r;
-
-	if (off > 0) {
-		reply_from_snapshot(req, h, size, off);
-		return;
-	}
-	if (__atomic_load_n(&h->flags, __ATOMIC_RELAXED) & O_NONBLOCK) {
-		r = life_wait(h->ref.c, NULL, &err);
-		if (r < 0)
-			refuse(req, h, &err);
-		else if (r == LIFE_PENDING)
-			fuse_reply_err(req, EAGAIN);
-		else
-			reply_exit(req, h, size);
-		return;
-	}
-	op = calloc(1, sizeof(*op));
-	if (!op) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
-	op->h = handle_get(h);
-	op->size = size;
-	op->parked.resume = wait_resume;
-	op->parked.abandon = wait_abandon;
-	park_begin(&op->parked, req);
-	r = life_wait(h->ref.c, &op->parked.waiter, &err);
-	if (r == LIFE_PENDING)
-		r = park_wait(&op->parked, &err);
-	if (r != LIFE_PENDING)
-		wait_finish(op, r, &err);
-}
-
-/* --- poll(2) --- */
-
-/* One descriptor whose poller the kernel asked us to wake. */
+/* One descriptor whose pollers the kernel asked us to wake. */
 struct watcher {
-	struct watcher *next;
-	struct handle *h; /* borrowed: watch_forget() comes before its end */
-	uint32_t serial;  /* 0: of the root */
+	struct watcher *prev, *next; /* in its bucket, or among those that were taken */
+	struct handle *h;	     /* borrowed: watch_forget() comes before its end */
+	uint32_t serial;	     /* 0: the root's */
+	int token;		     /* follow.h's, or FOLLOW_NONE */
 	struct fuse_pollhandle *ph;
 };
 
-enum { WATCH_BUCKETS = 1024 };
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct watcher *buckets[WATCH_BUCKETS]; /* by serial; under lock, as h->watcher is */
 
-static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct watcher *watchers[WATCH_BUCKETS]; /* by serial; under watchers_lock */
-
-/* Take those of a container out of its list, or (@h) only those of that descriptor. */
-static struct watcher *take_watchers(const struct handle *h, uint32_t serial)
+static uint32_t serial_of(const struct handle *h)
 {
-	struct watcher *taken = NULL;
+	return h->ref.c ? container_serial(h->ref.c) : 0;
+}
 
-	pthread_mutex_lock(&watchers_lock);
-	for (struct watcher **at = &watchers[serial % WATCH_BUCKETS]; *at;) {
-		struct watcher *w = *at;
+/* --- who is to be woken --- */
 
-		if (w->serial != serial || (h && w->h != h)) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		w->next = taken;
-		taken = w;
-	}
-	pthread_mutex_unlock(&watchers_lock);
-	return taken;
+/* Under lock: out of its bucket, to the others in @list. */
+static void take(struct watcher *w, struct watcher **list)
+{
+	if (w->next)
+		w->next->prev = w->prev;
+	if (w->prev)
+		w->prev->next = w->next;
+	else
+		buckets[w->serial % WATCH_BUCKETS] = w->next;
+	w->h->watcher = NULL;
+	w->prev = NULL;
+	w->next = *list;
+	*list = w;
 }
 
 /* With no lock held: a notification is a write to the kernel. */
@@ -177,65 +57,174 @@ static void end_watchers(struct watcher *w, bool notify)
 		if (notify)
 			fuse_lowlevel_notify_poll(w->ph);
 		fuse_pollhandle_destroy(w->ph);
+		follow_end(w->token);
 		free(w);
 		w = next;
 	}
 }
 
-/* 0 is the root's. */
-static uint32_t serial_of(const struct handle *h)
+/* Those of a container; with a @token those alone that wait for what it stands for. */
+static void wake(uint32_t serial, int token)
 {
-	return h->ref.c ? container_serial(h->ref.c) : 0;
+	struct watcher *taken = NULL, *next;
+
+	pthread_mutex_lock(&lock);
+	for (struct watcher *w = buckets[serial % WATCH_BUCKETS]; w; w = next) {
+		next = w->next;
+		if (w->serial == serial && (token == FOLLOW_NONE || w->token == token))
+			take(w, &taken);
+	}
+	pthread_mutex_unlock(&lock);
+	end_watchers(taken, true);
 }
 
-static int watch_add(struct handle *h, struct fuse_pollhandle *ph)
+/* The same of all containers, and of all there are. */
+static void wake_all(int token)
 {
-	struct watcher *w = malloc(sizeof(*w));
+	struct watcher *taken = NULL, *next;
 
-	if (!w)
-		return -ENOMEM;
-	*w = (struct watcher){.h = h, .serial = serial_of(h), .ph = ph};
-	end_watchers(take_watchers(h, w->serial), false); /* the newest one wakes all */
-	pthread_mutex_lock(&watchers_lock);
-	w->next = watchers[w->serial % WATCH_BUCKETS];
-	watchers[w->serial % WATCH_BUCKETS] = w;
-	pthread_mutex_unlock(&watchers_lock);
-	return 0;
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < WATCH_BUCKETS; i++) {
+		for (struct watcher *w = buckets[i]; w; w = next) {
+			next = w->next;
+			if (token == FOLLOW_NONE || w->token == token)
+				take(w, &taken);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	end_watchers(taken, true);
 }
 
 void watch_changed(uint32_t serial)
 {
-	end_watchers(take_watchers(NULL, serial), true);
+	wake(serial, FOLLOW_NONE);
+}
+
+static void grew(uint32_t serial, int token)
+{
+	if (serial)
+		wake(serial, token);
+	else
+		wake_all(token);
 }
 
 void watch_forget(struct handle *h)
 {
-	end_watchers(take_watchers(h, serial_of(h)), false);
+	struct watcher *taken = NULL;
+
+	pthread_mutex_lock(&lock);
+	if (h->watcher)
+		take(h->watcher, &taken);
+	pthread_mutex_unlock(&lock);
+	end_watchers(taken, false);
 }
 
-/* Nobody else is there any more. */
-void watch_end(void)
+/* What grows without our doing is followed: a container's output. */
+static int follow(const struct handle *h, unsigned events)
 {
-	for (size_t i = 0; i < WATCH_BUCKETS; i++) {
-		end_watchers(watchers[i], false);
-		watchers[i] = NULL;
-	}
+	ctn_autoclose int fd = -1;
+
+	if (!(h->ref.node->flags & N_LOG) || !(events & (IN | POLLPRI)))
+		return FOLLOW_NONE;
+	/* Before its first start there is none; that it starts is a change of its own. The journal
+	 * is written here, and so needs none. */
+	if (log_source(&h->ref, &fd) < 0)
+		return FOLLOW_NONE;
+	return follow_begin(fd, serial_of(h));
 }
 
-/* Whether a read would answer at once (be it with an error). */
-static bool readable(struct handle *h)
+/* The newest one wakes all who poll this descriptor. */
+static int watch_add(struct handle *h, struct fuse_pollhandle *ph, unsigned events)
+{
+	struct watcher *w = malloc(sizeof(*w)), *taken = NULL;
+	struct watcher **bucket = &buckets[serial_of(h) % WATCH_BUCKETS];
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct watcher){.h = h, .serial = serial_of(h), .ph = ph};
+	w->token = follow(h, events);
+	pthread_mutex_lock(&lock);
+	if (h->watcher)
+		take(h->watcher, &taken);
+	w->next = *bucket;
+	if (w->next)
+		w->next->prev = w;
+	*bucket = h->watcher = w;
+	pthread_mutex_unlock(&lock);
+	end_watchers(taken, false);
+	return 0;
+}
+
+/* --- what there is to read --- */
+
+/* Of the files whose content changes with the container's state: when it did. 0: no such file. */
+static uint64_t moved(const struct handle *h)
 {
 	struct container_view view;
-	bool ready;
+	uint64_t when;
 
-	if (h->ref.node->flags & N_EVENTS)
-		return log_has_more(h);
-	if (!(h->ref.node->flags & N_WAIT))
-		return true;
+	if (!(h->ref.node->flags & N_POLL))
+		return 0;
 	container_view_get(h->ref.c, &view);
-	ready = view.state == CTN_CREATED || view.state == CTN_EXITED;
+	when = view.moved;
 	container_view_put(&view);
-	return ready;
+	return when;
+}
+
+void watch_reads(struct handle *h)
+{
+	h->seen = moved(h);
+}
+
+/* Whether there is something that the descriptor has not read. */
+static bool is_news(struct handle *h)
+{
+	bool news;
+
+	if (h->ref.node->flags & N_LOG)
+		return log_more(h);
+	pthread_mutex_lock(&h->lock);
+	news = h->ref.node->flags & N_POLL && moved(h) != h->seen;
+	pthread_mutex_unlock(&h->lock);
+	return news;
+}
+
+static bool has_ended(const struct handle *h)
+{
+	struct container_view view;
+	bool ended;
+
+	container_view_get(h->ref.c, &view);
+	ended = view.state == CTN_CREATED || view.state == CTN_EXITED;
+	container_view_put(&view);
+	return ended;
+}
+
+static bool is_gone(const struct handle *h)
+{
+	struct container *c;
+
+	if (!h->ref.c)
+		return false;
+	c = container_find_serial(h->ref.fs->engine, container_serial(h->ref.c));
+	container_put(c);
+	return !c;
+}
+
+/* Readable, as any file, until a read has told where it ends; from then on when there is news.
+ * Files of which nobody would tell that stay readable. */
+static unsigned readable(struct handle *h)
+{
+	const unsigned flags = h->ref.node->flags;
+	bool end = __atomic_load_n(&h->told_end, __ATOMIC_RELAXED);
+
+	if (is_gone(h))
+		return IN | POLLHUP;
+	if (flags & N_WAIT) /* where a read would answer at once, be it with an error */
+		return has_ended(h) ? IN : 0;
+	if (is_news(h))
+		return IN | POLLPRI;
+	return flags & (N_LOG | N_POLL) && end ? 0 : IN;
 }
 
 /* Whether a write would. @tell: the poller waits, if not. */
@@ -248,23 +237,39 @@ void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct f
 {
 	struct handle *h = (struct handle *)(uintptr_t)fi->fh;
 	int access = __atomic_load_n(&h->flags, __ATOMIC_RELAXED) & O_ACCMODE;
-	const bool watched = h->ref.c || h->ref.node->flags & N_EVENTS;
 	unsigned events = 0;
-	int r = 0;
 
 	(void)ino;
 	/* Registered first, so that no change falls between the look and the list. */
-	if (ph && watched)
-		r = watch_add(h, ph);
-	if (ph && (r < 0 || !watched))
+	if (ph && watch_add(h, ph, fi->poll_events) < 0) {
 		fuse_pollhandle_destroy(ph);
-	if (r < 0) {
-		fuse_reply_err(req, -r);
+		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	if (access != O_WRONLY && readable(h))
-		events |= POLLIN | POLLRDNORM;
+	if (access != O_WRONLY)
+		events |= readable(h);
 	if (access != O_RDONLY && writable(h, ph))
-		events |= POLLOUT | POLLWRNORM;
+		events |= OUT;
 	fuse_reply_poll(req, events);
+}
+
+/* --- the server's beginning and end --- */
+
+int watch_begin(struct ctn_err *err)
+{
+	return follow_start(grew, err);
+}
+
+void watch_end(void)
+{
+	struct watcher *taken = NULL;
+
+	follow_stop();
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < WATCH_BUCKETS; i++) {
+		while (buckets[i])
+			take(buckets[i], &taken);
+	}
+	pthread_mutex_unlock(&lock);
+	end_watchers(taken, false);
 }

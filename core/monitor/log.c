@@ -24,7 +24,11 @@ int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err)
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return ctn_fail_errno(err, "open the log");
-	*ret = (struct log){.fd = fd, .index = -1, .end = (uint64_t)st.st_size, .max = max};
+	*ret = (struct log){.fd = fd,
+			    .index = -1,
+			    .end = (uint64_t)st.st_size,
+			    .max = max,
+			    .dropped = ret->dropped};
 	r = log_index_open(state_fd, ret, err);
 	if (r < 0)
 		return r;

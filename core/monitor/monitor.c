@@ -37,12 +37,23 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
 }
 
+/* A full disk has no room for a new file, but for other bytes in the old one. */
+static void record_over(const struct monitor *m)
+{
+	ctn_autoclose int fd = openat(m->plan.run_fd, WIRE_STATUS_NAME,
+				      O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)!pwrite(fd, &m->status, sizeof(m->status), 0);
+}
+
 static void record(struct monitor *m)
 {
 	m->status.log_dropped = m->reported_drops = m->log.dropped;
 	/* Not durable: it is about a running system, and is gone with it. */
-	(void)io_replace_at(m->plan.run_fd, WIRE_STATUS_NAME, &m->status, sizeof(m->status), 0600,
-			    false, NULL);
+	if (io_replace_at(m->plan.run_fd, WIRE_STATUS_NAME, &m->status, sizeof(m->status), 0600,
+			  false, NULL) < 0)
+		record_over(m);
 }
 
 /* It never ran. The record is for a server that was away meanwhile. */
@@ -246,6 +257,22 @@ static void read_boot_id(struct monitor *m)
 		memcpy(m->status.boot_id, text, strnlen(text, WIRE_BOOT_ID_LEN));
 }
 
+/* The record of the monitor before this one: what it could not write is counted on. */
+static void go_on_counting(struct monitor *m)
+{
+	ctn_autofree char *data = NULL;
+	struct wire_status before;
+	size_t len = 0;
+
+	if (io_read_at(m->plan.run_fd, WIRE_STATUS_NAME, sizeof(before), &data, &len, NULL) < 0 ||
+	    len != sizeof(before))
+		return;
+	memcpy(&before, data, sizeof(before));
+	if (before.magic == WIRE_MAGIC &&
+	    memcmp(before.boot_id, m->status.boot_id, sizeof(before.boot_id)) == 0)
+		m->log.dropped = before.log_dropped;
+}
+
 static void become_monitor(void)
 {
 	(void)prctl(PR_SET_NAME, "ctnfs-monitor");
@@ -311,6 +338,7 @@ int main(int argc, char **argv)
 					.phase = WIRE_STARTING,
 					.monitor_pid = getpid()};
 	read_boot_id(&m);
+	go_on_counting(&m);
 	if (talk_announce(&m, &err) < 0 ||
 	    log_open(m.plan.state_fd, m.plan.msg->log_max, &m.log, &err) < 0)
 		fail_err(&m, "monitor", &err);

@@ -134,7 +134,8 @@ struct log {
 	bool growing, ended;
 };
 
-/** log_open() - the container's log, whatever became of the monitor that wrote it so far. */
+/** log_open() - the container's log, whatever became of the monitor that wrote it so far.
+ * @ret: with @dropped set, on which is counted. */
 int log_open(int state_fd, uint64_t max, struct log *ret, struct ctn_err *err);
 /** log_append() - @len > 0 bytes that the program put out at @time, nanoseconds since the epoch. */
 void log_append(struct log *log, enum wire_stream stream, uint64_t time, const char *data,

@@ -238,7 +238,9 @@ def test_read_behind_the_bound(ctn):
     ctn.output("echo begin; echo begin >&2")
     fds = [os.open(ctn.path(name), os.O_RDONLY) for name in VIEWS]
     try:
-        ctn.output("seq 1 20000; seq 1 20000 >&2; seq 30000 30100")
+        ctn.py(WRITER + "def seq(fd, a, b): put(fd, b''.join(b'%d\\n' % i for i in range(a, b + 1)))\n"
+               "seq(1, 1, 20000); seq(2, 1, 20000); seq(1, 30000, 30100)")
+        assert ctn.finish() == 0
         for fd, name in zip(fds, VIEWS):
             size, first = os.fstat(fd).st_size, os.lseek(fd, 0, os.SEEK_DATA)
             assert size > 100000 and size - 200000 < first < size

@@ -173,19 +173,6 @@ def test_wait_in_shells(tidy):
         assert out == "rc 4\n4\n"
 
 
-def test_state_polls(ctn):
-    """state, exit and pid wake a poll when they change."""
-    ctn.sh("sleep 1000")
-    fd = os.open(ctn.path("state"), os.O_RDONLY)
-    try:
-        assert os.read(fd, 20) == b"running\n"
-        ctn.put("ctl", "kill")
-        assert os.pread(fd, 20, 0) in (b"exited\n", b"running\n")
-        assert ctn.state() == "exited"
-    finally:
-        os.close(fd)
-
-
 def test_waiters_when_the_directory_goes(ctn):
     ctn.sh("exit 2")
     ctn.finish()

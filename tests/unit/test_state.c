@@ -147,17 +147,23 @@ static void test_status(void)
 static void test_log_start(void)
 {
 	static const uint64_t positions[] = {0, 1, 1048576, UINT64_MAX};
-	static const char *const bad[] = {"", "-1", "1 ", "x", "18446744073709551616"};
-	uint64_t start = 99;
+	static const char *const bad[] = {
+		"", "-1", "1 ", "1 x", "1 2 ", "x", "18446744073709551616"};
+	uint64_t start = 99, uncounted = 99;
 
-	CHECK(state_load_log_start(dir, &start, NULL) == 0 && start == 0);
+	CHECK(state_load_log_start(dir, &start, &uncounted, NULL) == 0 && start == 0 &&
+	      uncounted == 0);
 	for (size_t i = 0; i < CTN_COUNT(positions); i++) {
-		CHECK(state_save_log_start(dir, positions[i], NULL) == 0);
-		CHECK(state_load_log_start(dir, &start, NULL) == 0 && start == positions[i]);
+		CHECK(state_save_log_start(dir, positions[i], i, NULL) == 0);
+		CHECK(state_load_log_start(dir, &start, &uncounted, NULL) == 0);
+		CHECK(start == positions[i] && uncounted == i);
 	}
+	write_text("log.start", "77"); /* an older server's */
+	CHECK(state_load_log_start(dir, &start, &uncounted, NULL) == 0 && start == 77 &&
+	      uncounted == 77);
 	for (size_t i = 0; i < CTN_COUNT(bad); i++) {
 		write_text("log.start", bad[i]);
-		CHECK(state_load_log_start(dir, &start, &check_err) < 0);
+		CHECK(state_load_log_start(dir, &start, &uncounted, &check_err) < 0);
 		CHECK(strstr(check_err.text, "log.start"));
 	}
 }
@@ -280,7 +286,7 @@ static void test_save_fails(void)
 	ctn_autoclose int real = dir;
 
 	dir = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CHECK(state_save_log_start(dir, 1, &check_err) < 0 && check_err.text[0]);
+	CHECK(state_save_log_start(dir, 1, 1, &check_err) < 0 && check_err.text[0]);
 	close(dir);
 	dir = ctn_take_fd(real);
 }
