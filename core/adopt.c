@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
+#include "oom.h"
 #include "rootfs.h"
 #include "strlist.h"
 #include "wire_io.h"
@@ -84,6 +85,8 @@ static void adopt_running_spec(struct container *c)
 	container_ns_note(c->engine, spec);
 	free(c->skeleton);
 	c->skeleton = skeleton;
+	oom_watch(c);
+	oom_note(c, ctn_now());
 }
 
 static int adopt_monitored(struct container *c, struct ctn_err *err)
@@ -168,6 +171,9 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 	if (state_load_run(c->run_dirfd, &spec, &skeleton, &base, NULL) == 0 &&
 	    cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0)
 		e.oom_killed = kills > base;
+	c->started = e.started;
+	c->oom_base = base;
+	oom_note(c, e.finished);
 	spec_put(spec);
 	free(skeleton);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
@@ -214,6 +220,7 @@ static void adopt_run(struct container *c)
 {
 	struct ctn_err err = {0};
 
+	oom_load(c);
 	c->has_exit = state_load_exit(c->dirfd, &c->exit, NULL) == 0;
 	c->started = c->exit.started;
 	if (monitor_lives(c)) {

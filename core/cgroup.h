@@ -188,6 +188,37 @@ int cgroup_leaf_self_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err)
  */
 int cgroup_leaf_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err);
 
+/** cgroup_leaf_oom_watch() - a descriptor that tells of the OOM killer's visits.
+ * @ret_events: what to wait for with epoll(7): EPOLLIN or EPOLLPRI.
+ * v1 tells just before it kills, v2 afterwards, and of limits that were met, too. -EOPNOTSUPP
+ * without the controller. cgroup_leaf_oom_clear() - it has told: wait for the next time. */
+int cgroup_leaf_oom_watch(const struct cgroup_leaf *leaf, int *ret, uint32_t *ret_events,
+			  struct ctn_err *err);
+void cgroup_leaf_oom_clear(int fd);
+
+/** cgroup_leaf_is_at() - whether @path is what the kernel calls it in its messages, or a group
+ * below it. */
+bool cgroup_leaf_is_at(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *path);
+
+/* What lists of many containers show of each; those that every list shows come first. Times are in
+ * microseconds. */
+enum cgroup_figure {
+	CGF_CPU,
+	CGF_MEMORY,
+	CGF_MEMORY_LIMIT,
+	CGF_PIDS,
+	CGF_MEMORY_PEAK,
+	CGF_PIDS_LIMIT,
+	CGF_OOM_KILLS,
+	CGF_THROTTLED,
+	CGF_COUNT,
+};
+#define CGROUP_UNKNOWN (UINT64_MAX - 1)
+
+/** cgroup_leaf_figures() - the first @n of them. CTN_MAX: no limit; CGROUP_UNKNOWN: this kernel
+ * does not tell. Return: 0; -ENOENT: the group is gone. Thread: any. */
+int cgroup_leaf_figures(const struct cgroup_leaf *leaf, size_t n, uint64_t *ret);
+
 /**
  * struct cgroup_knob - one row of the table: a file of cgroup/ in the tree.
  * @name: as the tree has it, "memory.limit".

@@ -77,6 +77,10 @@ void container_put(struct container *c); /* NULL is fine */
  * run. */
 bool container_oom_killed(struct container *c);
 
+/** container_print_last_oom() - the line last_oom of cgroup/events: pid on the host and program of
+ * whom the OOM killer ended last, "-" for what is not known. */
+void container_print_last_oom(struct container *c, FILE *out);
+
 /** container_list() - references to all, ascending by name; free each with container_put(), and the
  * array. -ENOMEM. */
 int container_list(struct engine *e, struct container ***ret, size_t *ret_n);

@@ -58,6 +58,7 @@ struct container {
 	/* Lines of `devices` that @cgroup is known to hold it to; empty: not known. Only for
 	 * whoever starts it. */
 	struct strlist devices;
+	bool oom_due; /* oom.c's, for its thread only */
 
 	struct spec *mapped; /* under the registry's lock: NULL, or the spec whose id maps it has */
 	/* Under the registry's lock; what @spec says is under ours. Of a session: its container's
@@ -96,6 +97,8 @@ struct container {
 	bool restart;			    /* start again when it has ended */
 	char *skeleton;			    /* lower layer under the present run */
 	uint64_t oom_base;		    /* OOM kills before the present run */
+	struct state_oom oom;		    /* the last that is known */
+	int oom_fd;			    /* oom.c's, or -1 */
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;
 	bool has_exit;
@@ -111,7 +114,7 @@ struct container {
 };
 
 /* What an epoll event is about; its data is serial << 3 | kind. */
-enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER, EVENT_STDIN };
+enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER, EVENT_STDIN, EVENT_OOM };
 
 struct engine {
 	char *state_path, *run_path;
@@ -132,6 +135,7 @@ struct engine {
 	pthread_t thread, stdin_thread;
 	bool threaded, stdin_threaded;
 	struct sweeper *sweeper; /* from engine_start() on */
+	struct oom *oom;	 /* see oom.h */
 	struct journal *journal;
 	const char *version; /* borrowed; NULL: not known */
 	bool noted;	     /* the journal says that this server has started */
@@ -293,6 +297,9 @@ void stdin_on_room(struct container *c);
 
 /* loop.c */
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);
+/** loop_add_events() - for other events of epoll(7) than EPOLLIN; @c NULL: it is about none. */
+int loop_add_events(struct engine *e, struct container *c, int fd, enum event_kind kind,
+		    uint32_t events);
 /** loop_ask() - to be told once that there is room in @fd. */
 int loop_ask(struct engine *e, const struct container *c, int fd);
 /** loop_run() - the event thread. loop_run_stdin() - another one, for EVENT_STDIN: the kernel holds

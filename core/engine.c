@@ -18,6 +18,7 @@
 #include "container_private.h"
 #include "io.h"
 #include "journal_private.h"
+#include "oom.h"
 #include "rootfs.h"
 
 enum { MONITOR_SIZE_MAX = 64 << 20 };
@@ -205,6 +206,8 @@ static int open_all(struct engine *e, const struct engine_options *o, struct ctn
 		r = open_cgroup(e, o->cgroup, err);
 	if (r == 0)
 		r = rootfs_skeleton_open(e->state_fd, exclude, &e->skeleton, err);
+	if (r == 0)
+		r = oom_open(&e->oom, err);
 	if (r < 0)
 		return r;
 	e->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -295,6 +298,9 @@ int engine_start(struct engine *e, struct ctn_err *err)
 	if (epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0 ||
 	    epoll_ctl(e->stdin_epoll_fd, EPOLL_CTL_ADD, e->stop_fd, &ev) < 0)
 		return ctn_fail_errno(err, "prepare the event thread");
+	r = oom_start(e, err);
+	if (r < 0)
+		return r;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
 	r = sweeper_new(e->state_fd, e->run_fd, note_debris, e, &e->sweeper, err);
@@ -329,6 +335,7 @@ void engine_free(struct engine *e)
 	registry_free(e);
 	if (e->cgroup)
 		cgroup_root_free(e->cgroup);
+	oom_close(e->oom);
 	journal_close(e->journal);
 	ctn_close_fd(&e->epoll_fd);
 	ctn_close_fd(&e->stdin_epoll_fd);

@@ -13,6 +13,7 @@
 #include "container_limits.h"
 #include "container_private.h"
 #include "journal_private.h"
+#include "oom.h"
 
 struct fact {
 	uint64_t order; /* its time, or that of an earlier one of the same container */
@@ -106,11 +107,15 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 	const bool up = c->state == CTN_RUNNING || c->state == CTN_PAUSED;
 	const uint64_t last = up ? c->started : c->has_exit ? c->exit.started : 0;
 	const bool told = last == 0 || k->started == last;
+	char oom[OOM_DETAIL_MAX];
 
 	if (k->up && (!up || !told) && (!told || last == 0))
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
+	if (last && c->oom.time >= last &&
+	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
+		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
 	if (!up && last && (!told || k->up))
 		died(f, c, &c->exit);
 	if (up && (c->state == CTN_PAUSED) != (told && k->paused))
@@ -238,7 +243,8 @@ int journal_settle(struct engine *e, struct ctn_err *err)
 		free(f.list);
 		return ctn_fail(err, ENOMEM, "no memory for the journal");
 	}
-	qsort(f.list, f.n, sizeof(*f.list), compare);
+	if (f.n > 0)
+		qsort(f.list, f.n, sizeof(*f.list), compare);
 	for (size_t i = 0; i < f.n; i++)
 		write_fact(e->journal, &f.list[i]);
 	free(f.list);

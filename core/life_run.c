@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "life_private.h"
+#include "oom.h"
 #include "wire_io.h"
 
 enum { LEFTOVER_MS = 2000 }; /* to end what a shared pid namespace leaves behind */
@@ -153,6 +154,7 @@ static void mark_running(struct container *c)
 	c->exit = e;
 	waiters_take(c, GOAL_RUNNING, &list);
 	pthread_mutex_unlock(&c->lock);
+	oom_watch(c);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	waiters_done(&list, 0, NULL);
@@ -267,6 +269,7 @@ static void forget_run(struct container *c)
 	ctn_close_fd(&c->in);
 	c->sock = c->timer = c->tty = c->in = -1;
 	c->in_end_owed = false;
+	oom_unwatch(c);
 }
 
 /* The run is over. Return: whether another follows at once. */
@@ -328,6 +331,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 		container_note_error(c->engine, c, "ctl", &err);
 	container_cgroup_rest(c);
 	sessions_rest(c); /* whose last processes may have ended with it only */
+	oom_note(c, finished);
 	count_oom(c, &e);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);

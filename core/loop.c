@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "container_private.h"
+#include "oom.h"
 
 enum { EVENTS_AT_ONCE = 64, KIND_BITS = 3 };
 
@@ -13,11 +14,17 @@ static uint64_t event_data(const struct container *c, enum event_kind kind)
 	return (uint64_t)c->serial << KIND_BITS | (unsigned)kind;
 }
 
-int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind)
+int loop_add_events(struct engine *e, struct container *c, int fd, enum event_kind kind,
+		    uint32_t events)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = event_data(c, kind)};
+	struct epoll_event ev = {.events = events, .data.u64 = c ? event_data(c, kind) : kind};
 
 	return epoll_ctl(e->epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0 ? -errno : 0;
+}
+
+int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind)
+{
+	return loop_add_events(e, c, fd, kind, EPOLLIN);
 }
 
 int loop_ask(struct engine *e, const struct container *c, int fd)
@@ -47,16 +54,22 @@ void engine_tell(struct container *c)
 static void (*const handlers[])(struct container *c) = {
 	[EVENT_SOCKET] = life_on_socket, [EVENT_MONITOR] = life_on_monitor_end,
 	[EVENT_INIT] = life_on_init_end, [EVENT_TIMER] = life_on_timer,
-	[EVENT_STDIN] = stdin_on_room,
+	[EVENT_STDIN] = stdin_on_room,	 [EVENT_OOM] = oom_on_event,
 };
+
+/* What is about no container: no serial is 0. */
+static void (*const engine_handlers[])(struct engine *e) = {[EVENT_OOM] = oom_on_engine};
 
 /* By serial: an event may be about a container that another thread has removed meanwhile. */
 static void dispatch(struct engine *e, uint64_t data)
 {
 	struct container *c = registry_find_serial(e, (uint32_t)(data >> KIND_BITS));
+	unsigned kind = data & ((1 << KIND_BITS) - 1);
 
-	if (c)
-		handlers[data & ((1 << KIND_BITS) - 1)](c);
+	if (!(data >> KIND_BITS))
+		engine_handlers[kind](e);
+	else if (c)
+		handlers[kind](c);
 	container_put(c);
 }
 

@@ -34,6 +34,7 @@ void container_put(struct container *c)
 	ctn_close_fd(&c->tty);
 	ctn_close_fd(&c->in);
 	ctn_close_fd(&c->timer);
+	ctn_close_fd(&c->oom_fd);
 	free(c->skeleton);
 	strlist_free(&c->devices);
 	free(c->errors.entries);
@@ -87,7 +88,7 @@ static struct container *container_alloc(struct engine *e, struct container *par
 		return NULL;
 	c->engine = e;
 	c->refs = 1;
-	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = -1;
+	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = c->oom_fd = -1;
 	c->spec = spec_get(spec);
 	c->parent = container_get(parent);
 	registry_session_key(parent, spec->name, c->name);

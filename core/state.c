@@ -293,6 +293,39 @@ int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64
 	return r;
 }
 
+int state_save_oom(int run_dirfd, const struct state_oom *oom, struct ctn_err *err)
+{
+	struct json_object *o = versioned();
+
+	json_object_object_add(o, "kills", json_object_new_uint64(oom->kills));
+	json_object_object_add(o, "base", json_object_new_uint64(oom->base));
+	json_object_object_add(o, "time", json_object_new_uint64(oom->time));
+	json_object_object_add(o, "seq", json_object_new_uint64(oom->seq));
+	json_object_object_add(o, "pid", json_object_new_int(oom->pid));
+	json_object_object_add(o, "program", json_object_new_string(oom->program));
+	return save(run_dirfd, "oom", o, SAVE_IN_PLACE, err);
+}
+
+int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err)
+{
+	struct json_object *o = NULL;
+	int r = load(run_dirfd, "oom", &o, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct state_oom){
+		.kills = get_u64(o, "kills"),
+		.base = get_u64(o, "base"),
+		.time = get_u64(o, "time"),
+		.seq = get_u64(o, "seq"),
+		.pid = (pid_t)get_u64(o, "pid"),
+	};
+	snprintf(ret->program, sizeof(ret->program), "%s",
+		 json_object_get_string(json_object_object_get(o, "program")) ?: "");
+	json_object_put(o);
+	return 0;
+}
+
 int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *err)
 {
 	ctn_autofree char *data = NULL;

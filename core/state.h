@@ -55,6 +55,25 @@ int state_save_run(int run_dirfd, const struct spec *spec, const char *skeleton,
 int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64_t *ret_oom_kills,
 		   struct ctn_err *err);
 
+/**
+ * struct state_oom - RUN/<id>/oom: what is known of the OOM killer's visits.
+ * @kills:   how many the kernel had counted in its cgroup.
+ * @base:    how many of these were before the run in which the last one was.
+ * @time:    of the last one, nanoseconds since the epoch.
+ * @seq:     of the kernel's message about that one. 0: none was seen of any.
+ * @pid:     whom it killed, on the host; 0: not known.
+ * @program: printable, without blanks; "": not known.
+ */
+struct state_oom {
+	uint64_t kills, base, time, seq;
+	pid_t pid;
+	char program[64];
+};
+
+/** state_save_oom() - as state_save_exit(). state_load_oom() - -ENOENT. */
+int state_save_oom(int run_dirfd, const struct state_oom *oom, struct ctn_err *err);
+int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err);
+
 /** state_load_status() - the monitor's record. -ENOENT; -EBADMSG when it is none of ours. */
 int state_load_status(int run_dirfd, struct wire_status *ret, struct ctn_err *err);
 

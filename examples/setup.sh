@@ -14,6 +14,8 @@ packages="$packages fuse3 libcap2-bin util-linux procps iproute2 jq redis-server
 # The tests use these as well.
 packages="$packages python3 python3-pytest clang-format mandoc strace rsync
 	runc umoci busybox-static"
+# promtool, which reads the file metrics as Prometheus would; its server is not started.
+packages="$packages prometheus"
 # They run in a virtual machine, too.
 packages="$packages qemu-system-x86 mmdebstrap e2fsprogs zstd"
 

@@ -11,6 +11,9 @@ typedef int node_show(const struct node_ref *ref, FILE *out, struct ctn_err *err
 node_show show_state, show_status, show_pending, show_pid, show_id, show_exit, show_error, show_ps;
 node_show show_root_error, show_root_status;
 
+/* files_stats.c */
+node_show show_stats, show_metrics;
+
 /* readme.c */
 node_show show_readme;
 
@@ -24,7 +27,7 @@ node_show show_scratch;
 node_show show_field, show_seccomp, show_ns_list, show_caps_sets;
 
 /* files_cgroup.c */
-node_show show_knob, show_raw_link;
+node_show show_knob, show_events, show_raw_link;
 
 /* files_exec.c: @arg is the name of the program, which is run as PROGRAM RUNDIR FILE ARGUMENT… */
 node_show show_exec_script;

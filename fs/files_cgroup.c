@@ -16,6 +16,15 @@ int show_knob(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 	return knob->read(container_cgroup(ref->c), out, err);
 }
 
+int show_events(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	int r = show_knob(ref, out, err);
+
+	if (r == 0)
+		container_print_last_oom(ref->c, out);
+	return r;
+}
+
 int show_raw_link(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
 	for (int i = 0; i < CG_CONTROLLERS; i++) {

@@ -42,6 +42,8 @@ static const struct node nodes[] = {
 	RO(     "error",        N_ROOT,                          show_root_error,             "the last refusals, a line each: time, errno, container, sentence"),
 	EVENTS(                 N_ROOT,                                                       "what has happened, a line each: sequence, time, container, what, details; tail -n+1 -f follows"),
 	RO(     "status",       N_ROOT | N_OBS,                  show_root_status,            "version, directories, cgroups, counts, as Key:<tab>value lines"),
+	RO(     "stats",        N_ROOT | N_OBS,                  show_stats,                  "a line a container: name, state, pid, processor seconds, memory, its limit, processes"),
+	RO(     "metrics",      N_ROOT | N_OBS,                  show_metrics,                "the same and more, in Prometheus' text format"),
 
 	RW(     "cmd",          N_FRESH | N_CONFIG | N_SESSION, "stopped", show_field, store_cmd, "cmd", "the command: words quoted as for a shell, or a JSON array; writing it starts the container"),
 	FIELD(  "start",                              "next",                                 "1: writing cmd starts it; 0: writing cmd only stores it"),
@@ -100,7 +102,7 @@ static const struct node nodes[] = {
 	KNOB_RW("io.max",                                                                     "MAJ:MIN rbps=N wbps=N riops=N wiops=N, a device a line; max clears all"),
 	KNOB_RO("io.stat",                                                                    "bytes and operations, a device a line"),
 	KNOB_RW("freeze",                                                                     "1 while all its processes stand still"),
-	KNOB_RO("events",                                                                     "how often each limit was met and the OOM killer came"),
+	ROW("cgroup/events", S_IFREG | 0400, N_OBS, NULL, show_events, NULL, "events",        "how often each limit was met and the OOM killer came, and whom it killed last"),
 	KNOB_RW("procs",                                                                      "host pids, a line each; writing one moves that process in"),
 	DIR_ROW("cgroup/raw",   0,                                                            "the kernel's own directories, one a controller"),
 	RAW("cpu"), RAW("cpuacct"), RAW("cpuset"), RAW("memory"),

@@ -141,6 +141,8 @@ EXPECTED = [  # of each block, in order
      r"PING_MBULK: .* requests per second", r"SET: .* requests per second"],
     [r"Ready to accept connections", r"^0$"],
     [r"^0\napple\nfig\npear$", r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout apple$"],
+    [r"^#NAME +STATE ", r"^db +running ", r"^eater +running ", r"^db +running ", r"^oom_kill 1$", r"^last_oom ",
+     r'^ctnfs_container_cpu_seconds_total\{name="db",id="[0-9a-f]{12}"\} \d'],
     [r"^running\nredis$", r"^db2$", r'^>   "name": "db2",$', r'^\{"uid":\d+,"gid":\d+',
      r"^env LEVEL=low$", r"^EINVAL new: usr .*did you mean user"],
     [r"Ready to accept connections", r"^0\nPONG$", r"^net container:db$", r"^user container:db$"],
@@ -148,7 +150,7 @@ EXPECTED = [  # of each block, in order
 ]
 
 
-REFUSALS = {5: 1, 7: 3}  # of a session's number: how many commands fail in it
+REFUSALS = {6: 1, 8: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():

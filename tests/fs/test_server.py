@@ -299,7 +299,7 @@ def test_a_group_may_observe(new_server):
     s = new_server("group=" + group)
     c = s.make("a").sh("echo secret; sleep 1000").until_log("secret")
     assert stat.S_IMODE(os.stat(s.mnt).st_mode) == 0o750 and os.stat(s.mnt).st_gid == gid
-    for name in ("a/state", "a/status", "a/pid", "a/exit", "a/ps", "a/cgroup/memory.usage", "a/memory.limit"):
+    for name in ("stats", "metrics", "a/cgroup/events", "a/state", "a/status", "a/pid", "a/exit", "a/ps", "a/cgroup/memory.usage", "a/memory.limit"):
         r = as_user(1000, [gid], "cat $M/" + name, s.mnt)
         assert r.returncode == 0 and r.stdout, (name, r.stderr)
         r = as_user(1000, [], "cat $M/" + name, s.mnt)

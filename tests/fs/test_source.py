@@ -11,9 +11,9 @@ from basics import TREE, have
 
 LEVELS = {
     0: {"err", "io", "cleanup", "log", "config", "json", "strlist"},
-    1: {"cgroup", "ns", "idmap", "rootfs", "mounts", "caps", "seccomp", "procfs", "pidref", "users"},
+    1: {"cgroup", "ns", "idmap", "rootfs", "mounts", "caps", "seccomp", "procfs", "pidref", "users", "kmsg"},
     2: {"spec", "oci", "state", "wire"},
-    3: {"container", "life", "journal", "engine", "registry", "launch", "adopt", "errors", "loop", "sweeper"},
+    3: {"container", "life", "journal", "engine", "registry", "launch", "adopt", "errors", "loop", "oom", "stats", "sweeper"},
 }
 SYSTEM = re.compile(r'^#include\s+"([^"]+)"', re.M)
 

@@ -12,7 +12,7 @@ import pytest
 
 from basics import build_path, put, slurp, until
 
-ROOT = {"README": 0o400, "error": 0o400, "status": 0o400}
+ROOT = {"README": 0o400, "error": 0o400, "status": 0o400, "stats": 0o400, "metrics": 0o400}
 READ_ONLY = ["state", "status", "pending", "pid", "id", "exit", "error", "caps.sets", "ps",
              "cgroup/memory.usage", "cgroup/memory.peak", "cgroup/memory.stat", "cgroup/cpu.stat",
              "cgroup/pids.current", "cgroup/events"]

@@ -178,6 +178,19 @@ static inline void fixture_place(void)
 	cgroups = all;
 }
 
+/* A child in the group that does what is to be counted, until it is killed. */
+static inline pid_t run_inside(void (*work)(void))
+{
+	pid_t pid = fork_into(leaf);
+
+	if (pid == 0) {
+		attach_self(leaf);
+		work();
+		_exit(102);
+	}
+	return pid;
+}
+
 static inline int fixture_open(void)
 {
 	struct ctn_err err = {0};

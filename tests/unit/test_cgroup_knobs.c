@@ -207,19 +207,6 @@ static void test_below_use(void)
 	try_write(leaf, "memory.limit", "max", 0, "max");
 }
 
-/* A child in the group that does what is to be counted, until it is killed. */
-static pid_t run_inside(void (*work)(void))
-{
-	pid_t pid = fork_into(leaf);
-
-	if (pid == 0) {
-		attach_self(leaf);
-		work();
-		_exit(102);
-	}
-	return pid;
-}
-
 static void allocate(void)
 {
 	for (size_t i = 0; i < 64; i++)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Some figures of a leaf at once, for lists of many: without memory, and each from one short read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgroup_private.h"
+#include "cleanup.h"
+#include "io.h"
+
+enum { FIGURE_BYTES_MAX = 1023 }; /* of a file that is read; what is wanted stands at its top */
+
+/* Where a figure stands. @key: NULL where the file is one number. @divide: what it is counted in,
+ * in our units. */
+struct source {
+	enum cgroup_controller controller;
+	const char *file, *key;
+	unsigned divide;
+};
+
+/* clang-format off */
+static const struct source sources[2][CGF_COUNT] = {
+	{
+		[CGF_CPU]          = {CG_CPUACCT, "cpuacct.usage",             NULL,             1000},
+		[CGF_MEMORY]       = {CG_MEMORY,  "memory.usage_in_bytes",     NULL,             1},
+		[CGF_MEMORY_LIMIT] = {CG_MEMORY,  "memory.limit_in_bytes",     NULL,             1},
+		[CGF_PIDS]         = {CG_PIDS,    "pids.current",              NULL,             1},
+		[CGF_MEMORY_PEAK]  = {CG_MEMORY,  "memory.max_usage_in_bytes", NULL,             1},
+		[CGF_PIDS_LIMIT]   = {CG_PIDS,    "pids.max",                  NULL,             1},
+		[CGF_OOM_KILLS]    = {CG_MEMORY,  "memory.oom_control",        "oom_kill",       1},
+		[CGF_THROTTLED]    = {CG_CPU,     "cpu.stat",                  "throttled_time", 1000},
+	}, {
+		[CGF_CPU]          = {CG_CPUACCT, "cpu.stat",                  "usage_usec",     1},
+		[CGF_MEMORY]       = {CG_MEMORY,  "memory.current",            NULL,             1},
+		[CGF_MEMORY_LIMIT] = {CG_MEMORY,  "memory.max",                NULL,             1},
+		[CGF_PIDS]         = {CG_PIDS,    "pids.current",              NULL,             1},
+		[CGF_MEMORY_PEAK]  = {CG_MEMORY,  "memory.peak",               NULL,             1},
+		[CGF_PIDS_LIMIT]   = {CG_PIDS,    "pids.max",                  NULL,             1},
+		[CGF_OOM_KILLS]    = {CG_MEMORY,  "memory.events",             "oom_kill",       1},
+		[CGF_THROTTLED]    = {CG_CPU,     "cpu.stat",                  "throttled_usec", 1},
+	},
+};
+/* clang-format on */
+
+/* Return: 0; -ENOENT: the whole group is gone; -ESRCH: there is no such file, or it says nothing.
+ */
+static int read_source(int dirfd, const struct source *s, uint64_t *ret)
+{
+	/* v1 counts pages in a long, so its "none" is the largest whole number of pages. */
+	const uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
+	ctn_autoclose int fd = openat(dirfd, s->file, O_RDONLY | O_CLOEXEC);
+	char text[FIGURE_BYTES_MAX + 1];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, FIGURE_BYTES_MAX);
+	uint64_t value;
+
+	if (n <= 0)
+		return faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0 ? -ENOENT : -ESRCH;
+	text[n] = '\0';
+	if (s->key) {
+		value = cgroup_key(text, s->key);
+	} else if (strncmp(text, "max", 3) == 0) {
+		*ret = CTN_MAX;
+		return 0;
+	} else {
+		value = strtoull(text, NULL, 10);
+		if (value >= none)
+			value = CTN_MAX;
+	}
+	*ret = value == CTN_MAX ? value : value / s->divide;
+	return 0;
+}
+
+int cgroup_leaf_figures(const struct cgroup_leaf *leaf, size_t n, uint64_t *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct source *s = &sources[leaf->version == 2][i];
+		int fd = -1, r = -ESRCH;
+
+		if (cgroup_leaf_fd(leaf, s->controller, &fd, NULL) == 0)
+			r = read_source(fd, s, &ret[i]);
+		if (r == -ENOENT)
+			return r;
+		if (r < 0)
+			ret[i] = CGROUP_UNKNOWN;
+	}
+	return 0;
+}
