@@ -25,7 +25,7 @@
 #include "weaken.h"
 
 enum {
-	COPY_SIZE = 64 << 10, /* a pipe's capacity */
+	COPY_SIZE = 64 << 10, /* as much as one entry of the log's index stands for */
 	DRAIN_MAX = 64,	      /* reads from one pipe before the others get their turn */
 };
 
@@ -174,6 +174,14 @@ static void on_exit_of_first(struct monitor *m)
 	_exit(0);
 }
 
+/* The kernel takes no more of them than RLIMIT_NOFILE allows descriptors; few are in use. */
+static int poll_used(struct pollfd *p, nfds_t n, int ms)
+{
+	while (n > 0 && p[n - 1].fd < 0)
+		n--;
+	return poll(p, n, ms);
+}
+
 static void loop(struct monitor *m)
 {
 	enum { REPORT, FIRST, OUT, ERR, LISTENER, PEERS, ALL = PEERS + CONNECTIONS_MAX };
@@ -191,7 +199,7 @@ static void loop(struct monitor *m)
 
 		for (int i = 0; i < CONNECTIONS_MAX; i++)
 			p[PEERS + i] = (struct pollfd){m->peers[i], POLLIN, 0};
-		if (poll(p, ALL, -1) < 0)
+		if (poll_used(p, ALL, -1) < 0)
 			continue;
 		if (p[REPORT].revents)
 			on_report(m);
