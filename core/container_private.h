@@ -131,6 +131,7 @@ struct engine {
 	char *state_path, *run_path;
 	char *mountpoint; /* NULL: none */
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
+	struct spawner *spawner; /* launch_spawn.h */
 	struct cgroup_root *cgroup;
 	int oom_score_adj; /* of the server at its start: what its children have by themselves */
 	char *skeleton;	   /* name in state_fd */

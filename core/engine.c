@@ -18,6 +18,7 @@
 #include "container_private.h"
 #include "io.h"
 #include "journal_private.h"
+#include "launch_spawn.h"
 #include "oom.h"
 #include "rootfs.h"
 
@@ -220,7 +221,7 @@ static int open_all(struct engine *e, const struct engine_options *o, struct ctn
 	if (e->null_fd < 0 || e->epoll_fd < 0 || e->stdin_epoll_fd < 0 || e->stop_fd < 0 ||
 	    !e->ids_used)
 		return ctn_fail_errno(err, "prepare the engine");
-	return 0;
+	return spawner_new(e->null_fd, e->monitor_fd, &e->spawner, err);
 }
 
 int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_err *err)
@@ -340,6 +341,7 @@ void engine_free(struct engine *e)
 	ctn_close_fd(&e->epoll_fd);
 	ctn_close_fd(&e->stdin_epoll_fd);
 	ctn_close_fd(&e->stop_fd);
+	spawner_free(e->spawner);
 	ctn_close_fd(&e->null_fd);
 	ctn_close_fd(&e->monitor_fd);
 	ctn_close_fd(&e->run_fd);

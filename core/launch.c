@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +16,7 @@
 #include "container_private.h"
 #include "io.h"
 #include "launch_pack.h"
+#include "launch_spawn.h"
 #include "wire_io.h"
 
 static int message_fd(const struct packer *p, int *ret, struct ctn_err *err)
@@ -31,31 +31,6 @@ static int message_fd(const struct packer *p, int *ret, struct ctn_err *err)
 		return ctn_fail(err, -r, "write the start message");
 	*ret = ctn_take_fd(fd);
 	return 0;
-}
-
-/* The server has threads: posix_spawn, never fork. All our descriptors are close-on-exec but the
- * one that is meant. */
-static int spawn_monitor(const struct engine *e, int sock, pid_t *ret, struct ctn_err *err)
-{
-	char path[32], *argv[] = {"ctnfs-monitor", NULL}, *envp[] = {NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int r;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", e->monitor_fd);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(&attr, &none);
-	for (int fd = 0; fd < 3; fd++)
-		posix_spawn_file_actions_adddup2(&actions, e->null_fd, fd);
-	posix_spawn_file_actions_adddup2(&actions, sock, WIRE_SOCKET_FD);
-	r = posix_spawn(ret, path, &actions, &attr, argv, envp);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attr);
-	return r ? ctn_fail(err, r, "start a monitor: %s", strerrordesc_np(r)) : 0;
 }
 
 /* @more: the cgroups', then those of the namespaces to join, or a terminal. */
@@ -92,7 +67,7 @@ static int launch_with(struct container *c, int sock, int message, const int *mo
 {
 	struct pidref *monitor = NULL;
 	pid_t pid = 0;
-	int r = spawn_monitor(c->engine, pair[1], &pid, err);
+	int r = spawn_child(c->engine->spawner, pair[1], &pid, err);
 
 	if (r < 0)
 		return r;

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -40,17 +39,6 @@ static int fail(const struct ctn_err *err, int status)
 {
 	fprintf(stderr, "ctnfs: %s\n", err->text);
 	return status;
-}
-
-/* Every container takes some descriptors. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* then it is as many as we have */
 }
 
 static int monitor_path(const char *dir, char **ret, struct ctn_err *err)
@@ -274,7 +262,6 @@ static int start(struct server *s, struct ctn_err *err)
 {
 	int r;
 
-	raise_file_limit();
 	r = mount_prepare(&s->mount, s->options.mountpoint, err);
 	if (r == 0)
 		r = open_engine(s, err); /* a second server ends here, before it mounts */

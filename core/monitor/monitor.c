@@ -283,6 +283,8 @@ static void go_on_counting(struct monitor *m)
 
 static void become_monitor(void)
 {
+	sigset_t none;
+
 	(void)prctl(PR_SET_NAME, "ctnfs-monitor");
 	if (!WEAKEN_DUMPABLE) /* and so the stage: nothing inside may look into it (CVE-2016-9962)
 			       */
@@ -292,6 +294,8 @@ static void become_monitor(void)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* the server's child has all blocked */
 }
 
 /* Bring the first process about, or take over the one that there is. */
