@@ -25,7 +25,7 @@
 #include "weaken.h"
 
 enum {
-	COPY_SIZE = 64 << 10, /* a pipe's capacity */
+	COPY_SIZE = 64 << 10, /* as much as one entry of the log's index stands for */
 	DRAIN_MAX = 64,	      /* reads from one pipe before the others get their turn */
 };
 
@@ -219,13 +219,21 @@ static int timeout(const struct monitor *m)
 	return h && m->plan.msg->flags & WIRE_NOTIFY && !atomic_load(&h->taken) ? HANDOVER_MS : ms;
 }
 
+/* The kernel takes no more of them than RLIMIT_NOFILE allows descriptors; few are in use. */
+static int poll_used(struct pollfd *p, nfds_t n, int ms)
+{
+	while (n > 0 && p[n - 1].fd < 0)
+		n--;
+	return poll(p, n, ms);
+}
+
 static void loop(struct monitor *m)
 {
 	for (;;) {
 		struct pollfd p[ALL] = {0};
 
 		what_to_poll(m, p);
-		if (poll(p, ALL, timeout(m)) < 0)
+		if (poll_used(p, ALL, timeout(m)) < 0)
 			continue;
 		if (handover_pending(m->plan.handover))
 			take_listener(m);

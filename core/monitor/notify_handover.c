@@ -3,6 +3,7 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -81,8 +82,9 @@ int handover_take(struct handover *h, int pidfd, int *ret, struct ctn_err *err)
 
 	if (fd < 0)
 		return ctn_fail(err, errno,
-				"its listener for denied calls cannot be taken over (needs "
-				"CAP_SYS_PTRACE): echo 0 > seccomp.notify does without");
+				"its listener for denied calls cannot be taken over (%s); echo 0 > "
+				"seccomp.notify does without",
+				errno == EPERM ? "needs CAP_SYS_PTRACE" : strerror(errno));
 	if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &none) == 0 || errno != ENOENT) {
 		close(fd);
 		return ctn_fail(err, EBADMSG, "that is no listener for denied calls");
