@@ -142,7 +142,7 @@ EXPECTED = [  # of each block, in order
     [r"Ready to accept connections", r"^0$"],
     [r"^0\napple\nfig\npear$", r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout apple$"],
     [r"Ready to accept connections", r"^#NAME +STATE ", r"^db +running ", r"^web +running ",
-     r"^# TYPE ctnfs_build_info gauge$", r" redis-server", r"^oom_kill 0$",
+     r"^# TYPE ctnfs_build_info gauge$", r" redis-server", r" unshare unshare\(", r"^oom_kill 0$",
      r"^\d{4}-\d\d-\d\dT\S+Z stdout hello$", r"^nobody may do that$",
      r"^created\b.*\n(?:.*\n)*?started\b.*\n(?:.*\n)*?died exit=137$"],
     [r"^up\nup\nup$", r"^exited$", r"^Restarts:\t[2-9]$"],
