@@ -322,3 +322,13 @@ def test_with_mount_cleans_up_after_a_failure(session, no_leaks):
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_parse(name, shell):
     subprocess.run([shell, "-n", os.path.join(EXAMPLES, name)], check=True)
+
+
+# --- the figures ---
+
+def test_readme_has_the_figures_of_the_run():
+    if not os.path.exists(os.path.join(TREE, "tests", "bench", "results", "reference.json")):
+        pytest.skip("no run is kept in tests/bench/results yet")
+    r = subprocess.run([os.path.join(TREE, "tests", "bench", "readme.py"), "--check"], capture_output=True, text=True,
+                       timeout=limit(20))
+    assert r.returncode == 0, r.stderr or "README.md is not of that run: tests/bench/readme.py makes it"
