@@ -181,7 +181,9 @@ def test_reading_while_containers_come_and_go(tidy):
 
 
 @pytest.mark.slow_ok(300)
-def test_many(server):
+def test_many(new_server, session):
+    # All ids of this test run: no other server of it is there.
+    server = new_server("subid=%d:%d" % (session.id_base, session.id_width))
     names = ["c%d" % i for i in range(MANY)]
     for name in names:
         server.make(name).start("sleep", "1000")
