@@ -150,21 +150,22 @@ static int write_all(struct journal *j, struct ctn_err *err)
 
 int journal_write(struct journal *j, struct ctn_err *err)
 {
+	struct ctn_err why = {0};
+	bool said;
 	int r;
 
 	if (!__atomic_load_n(&j->waiting, __ATOMIC_ACQUIRE))
 		return 0; /* nobody is writing either: it waits until it is written */
 	pthread_mutex_lock(&j->io);
-	r = write_all(j, err);
+	r = write_all(j, &why);
 	if (r == 0)
-		r = journal_trim(j, err);
-	if (r == 0 || j->failing) {
-		j->failing = r < 0;
-		r = 0; /* said already */
-	} else {
-		j->failing = true;
-	}
+		r = journal_trim(j, &why);
+	said = j->failing;
+	j->failing = r < 0;
 	pthread_mutex_unlock(&j->io);
+	if (r == 0 || said)
+		return 0;
+	*err = why;
 	return r;
 }
 

@@ -232,7 +232,7 @@ static int parse_base(struct journal *j, const char *text, uint64_t *ret_pos)
 static int load_base(struct journal *j, uint64_t *ret_pos, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
-	int r = io_read_at(j->dirfd, base_name, BASE_MAX, &text, NULL, err);
+	int r = io_read_at(j->dirfd, base_name, BASE_MAX, &text, NULL, NULL);
 
 	if (r == 0)
 		r = parse_base(j, text, ret_pos);
