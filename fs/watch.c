@@ -167,6 +167,8 @@ static uint64_t moved(const struct handle *h)
 		return 0;
 	container_view_get(h->ref.c, &view);
 	when = view.moved;
+	if (!(h->ref.node->flags & N_STATE) && view.oomed > when) /* not of the state alone */
+		when = view.oomed;
 	container_view_put(&view);
 	return when;
 }
