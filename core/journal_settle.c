@@ -5,6 +5,7 @@
  * most is missing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,7 +90,7 @@ static void died_unseen(struct facts *f, struct container *c, uint64_t started)
 
 static void started(struct facts *f, struct container *c, uint64_t when)
 {
-	char detail[32] = "";
+	char detail[64] = "";
 	int pid = 0;
 	struct wire_status status;
 
@@ -97,9 +98,36 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 		pid = c->init->pid;
 	else if (state_load_status(c->run_dirfd, &status, NULL) == 0 && status.started == when)
 		pid = status.init_pid;
-	if (pid)
+	if (c->run_again)
+		snprintf(detail, sizeof(detail), "pid=%d restarts=%" PRIu64, pid, c->restarts);
+	else if (pid)
 		snprintf(detail, sizeof(detail), "pid=%d", pid);
-	add(f, c, NULL, c->parent ? JOURNAL_EXECED : JOURNAL_STARTED, when, detail);
+	add(f, c, NULL,
+	    c->parent	   ? JOURNAL_EXECED
+	    : c->run_again ? JOURNAL_RESTARTED
+			   : JOURNAL_STARTED,
+	    when, detail);
+}
+
+/* To be passed through denied_settle(). */
+struct denied {
+	struct facts *f;
+	struct container *c;
+};
+
+static void add_denied(void *arg, uint64_t time, const char *detail)
+{
+	const struct denied *d = arg;
+
+	add(d->f, d->c, NULL, JOURNAL_DENIED, time, detail);
+}
+
+static void settle_denied(struct facts *f, struct container *c, const struct journal_known *k,
+			  uint64_t started)
+{
+	struct denied d = {f, c};
+
+	denied_settle(c, k->started == started ? k->denied : 0, started, add_denied, &d);
 }
 
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)
@@ -113,6 +141,7 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
+	settle_denied(f, c, k, last);
 	if (last && c->oom.time >= last &&
 	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
 		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
