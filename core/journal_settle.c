@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "container_execed.h"
 #include "container_limits.h"
 #include "container_private.h"
 #include "journal_private.h"
@@ -102,6 +103,28 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 	add(f, c, NULL, c->parent ? JOURNAL_EXECED : JOURNAL_STARTED, when, detail);
 }
 
+struct execed_facts {
+	struct facts *f;
+	struct container *c;
+};
+
+static void add_execed(void *arg, const struct wire_execed *e)
+{
+	const struct execed_facts *x = arg;
+	char detail[EXECED_DETAIL_MAX];
+
+	execed_detail(detail, sizeof(detail), e);
+	add(x->f, x->c, NULL, e->number ? JOURNAL_EXECED : JOURNAL_LOST,
+	    e->number ? e->time : x->f->latest, detail);
+}
+
+static void settle_execed(struct facts *f, struct container *c, uint64_t run, uint64_t after)
+{
+	struct execed_facts x = {f, c};
+
+	execed_read(c, run, after, add_execed, &x);
+}
+
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)
 {
 	const bool up = c->state == CTN_RUNNING || c->state == CTN_PAUSED;
@@ -113,6 +136,8 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
+	if (last && !c->parent)
+		settle_execed(f, c, last, told ? k->execed : 0);
 	if (last && c->oom.time >= last &&
 	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
 		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);

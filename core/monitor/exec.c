@@ -269,7 +269,7 @@ static void give_pipes(const struct target *t)
 
 /* --- */
 
-static int run(const struct target *t, const struct exec_options *o, const char *name)
+static int run(const struct target *t, const struct exec_options *o, int sock, const char *name)
 {
 	struct exec_start start = {.plan = &t->plan, .init = t->init, .n_keep = 1 + o->n_fds};
 	int report[2], reaper = -1, r = 0;
@@ -295,7 +295,8 @@ static int run(const struct target *t, const struct exec_options *o, const char 
 		return EXIT_EXEC;
 	}
 	close(report[1]);
-	return exec_wait(reaper, report[0], name, &terminal);
+	return exec_wait(reaper, report[0], name, &terminal,
+			 &(struct exec_monitor){.sock = sock, .program = o->argv[0]});
 }
 
 /* Our own descriptor is none of the caller's. */
@@ -337,7 +338,6 @@ int exec_main(int argc, char **argv)
 		return EXIT_EXEC;
 	}
 	take_limits(sock);
-	close(sock); /* the monitor has few places, which others need while the program runs */
 	give_pipes(&t);
-	return run(&t, &o, argv[3]);
+	return run(&t, &o, sock, argv[3]);
 }

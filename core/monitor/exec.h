@@ -83,12 +83,20 @@ struct exec_event {
  * connection is closed, it kills the program. @ret: that end. Return: 0 or -errno. */
 int exec_reap(const struct exec_start *s, int *ret);
 
+/** struct exec_monitor - @sock: the connection to the container's, which is told that the program
+ * runs, and then closed: it has few places, which others need. @program: what it is called. */
+struct exec_monitor {
+	int sock;
+	const char *program;
+};
+
 /**
  * exec_wait() - wait for the program as a shell's child should: signals of the caller go on to it,
  * its stops stop us, its end is ours. All signals are blocked.
  * @report: as enter_run()'s, the reading end. @name: of the user's call, for sentences.
  * Return: the exit status.
  */
-int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal);
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal,
+	      const struct exec_monitor *monitor);
 
 #endif

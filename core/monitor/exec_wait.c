@@ -20,6 +20,7 @@ enum { BIRTH_MS = 1000 };
 struct waited {
 	const char *name;
 	const struct exec_terminal *terminal;
+	struct exec_monitor monitor;
 	int reaper, report;
 	pid_t pid; /* 0 while there is no program */
 	int pidfd;
@@ -151,6 +152,21 @@ static void leave_streams(void)
 	ctn_close_fd(&null);
 }
 
+/* Nobody waits for what becomes of it. */
+static void tell_monitor(struct waited *w)
+{
+	const char *slash = strrchr(w->monitor.program, '/');
+	const char *program = slash && slash[1] ? slash + 1 : w->monitor.program;
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_EXECED};
+
+	if (!wait_for_program(w))
+		return;
+	msg.execed.pid = w->pid;
+	memcpy(msg.execed.program, program, strnlen(program, sizeof(msg.execed.program) - 1));
+	(void)wire_send(w->monitor.sock, &msg, sizeof(msg), NULL, 0);
+}
+
 static void on_report(struct waited *w)
 {
 	struct wire_error e = {0};
@@ -167,8 +183,12 @@ static void on_report(struct waited *w)
 	}
 	close(w->report); /* it runs, or has ended */
 	w->report = -1;
-	if (w->ready && w->status < 0)
+	if (w->ready && w->status < 0) {
 		leave_streams();
+		tell_monitor(w);
+	}
+	ctn_close_fd(&w->monitor.sock);
+	w->monitor.sock = -1;
 }
 
 /* Return: whether it is over, with the exit status. */
@@ -255,10 +275,12 @@ void exec_terminal_open(struct exec_terminal *ret)
 			 isatty(STDERR_FILENO);
 }
 
-int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal)
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal,
+	      const struct exec_monitor *monitor)
 {
 	struct waited w = {.name = name,
 			   .terminal = terminal,
+			   .monitor = *monitor,
 			   .reaper = reaper,
 			   .report = report,
 			   .pidfd = -1,

@@ -322,6 +322,7 @@ int main(int argc, char **argv)
 		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
 		.listener = -1,
 		.peers = {[1 ... CONNECTIONS_MAX - 1] = -1},
+		.servers = {true},
 	};
 	struct ctn_err err = {0};
 

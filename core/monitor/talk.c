@@ -67,9 +67,19 @@ static void refuse(int peer, const char *step, int code, const char *text)
 	send_error(peer, &e);
 }
 
+static int index_of(const struct monitor *m, int peer)
+{
+	int i = 0;
+
+	while (m->peers[i] != peer)
+		i++;
+	return i;
+}
+
 static void on_hello(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	(void)msg;
+	m->servers[index_of(m, peer)] = true;
 	tell(m, peer);
 }
 
@@ -174,6 +184,21 @@ static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
 				2);
 }
 
+/* One that does not read misses nothing: it is written down. */
+static void on_execed(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	struct wire_msg news = new_message(WIRE_MSG_EXECED);
+
+	(void)peer;
+	if (m->status.phase != WIRE_RUNNING)
+		return;
+	execed_note(&m->execed, m->plan.run_fd, m->status.started, &msg->execed);
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		if (m->servers[i] && m->peers[i] >= 0)
+			(void)send(m->peers[i], &news, sizeof(news), MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
 static const struct {
 	enum wire_type type;
 	void (*act)(struct monitor *m, int peer, const struct wire_msg *msg);
@@ -181,6 +206,7 @@ static const struct {
 	{WIRE_MSG_HELLO, on_hello},	    {WIRE_MSG_LOG_MAX, on_log_max},
 	{WIRE_MSG_STDIN_END, on_stdin_end}, {WIRE_MSG_PROGRAM, on_program},
 	{WIRE_MSG_ENTER, on_enter},	    {WIRE_MSG_ATTACH, on_attach},
+	{WIRE_MSG_EXECED, on_execed},
 };
 
 void talk_receive(struct monitor *m, int i)
@@ -193,7 +219,7 @@ void talk_receive(struct monitor *m, int i)
 	if (n <= 0) { /* that peer is gone; we stay */
 		close(m->peers[i]);
 		m->peers[i] = -1;
-		m->attached[i] = false;
+		m->attached[i] = m->servers[i] = false;
 		return;
 	}
 	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC)

@@ -4,6 +4,7 @@
 #ifndef CTNFS_CORE_MONITOR_TALK_H
 #define CTNFS_CORE_MONITOR_TALK_H
 
+#include "execed.h"
 #include "spawn.h"
 
 enum {
@@ -15,7 +16,7 @@ enum {
  * struct monitor - one container's.
  * @listener, @message: the socket in the run directory; the start message.
  * @peers:   connections, -1 where there is none; the first is that of the server that started us.
- * @attached: those that asked for the terminal.
+ * @attached: those that asked for the terminal. @servers: those that are told of what happens.
  * @ready:   the stage has said that execve is next.
  */
 struct monitor {
@@ -25,7 +26,8 @@ struct monitor {
 	struct wire_status status;
 	int listener, message;
 	int peers[CONNECTIONS_MAX];
-	bool attached[CONNECTIONS_MAX];
+	bool attached[CONNECTIONS_MAX], servers[CONNECTIONS_MAX];
+	struct execed execed;
 	uint64_t reported_drops;
 	bool ready;
 };
