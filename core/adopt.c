@@ -136,6 +136,16 @@ static bool same_boot(const struct wire_status *status)
 	       strncmp(text, status->boot_id, WIRE_BOOT_ID_LEN) == 0;
 }
 
+/* A program that was there before us: when it began, by life_clock(). */
+static void take_age(struct container *c)
+{
+	const uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (c->init && ticks > 0)
+		c->run_since = c->init->start / ticks * 1000000000 +
+			       c->init->start % ticks * (1000000000 / ticks);
+}
+
 /* Its first process lives without a monitor: the pid and its start time are those of the record. */
 static bool adopt_orphan(struct container *c, const struct wire_status *status)
 {
@@ -180,6 +190,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
+	c->started = e.started;
 	c->log_lost = status->log_dropped;
 }
 
@@ -237,6 +248,8 @@ static void adopt_run(struct container *c)
 		 * end left behind. What a session's program has left is the container's. */
 		if (!c->parent || was_starting(c))
 			(void)container_cgroup_kill(c, GONE_MS, NULL);
+		if (!c->parent && cgroup_leaf_frozen(c->cgroup, NULL) > 0)
+			(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
 		c->state = c->has_exit ? CTN_EXITED : CTN_CREATED;
 	}
 	c->started = c->started ?: c->exit.started;
@@ -279,6 +292,8 @@ static int adopt_added(struct container *c, struct ctn_err *err)
 	} else {
 		registry_publish(c); /* before the run: events find it by its serial */
 		adopt_run(c);
+		take_age(c);
+		restart_adopt(c);
 		if (c->parent && c->state != CTN_RUNNING && !c->monitor)
 			container_cgroup_rest(c);
 	}
@@ -427,6 +442,7 @@ int adopt_all(struct engine *e, struct ctn_err *err)
 	strlist_free(&sessions);
 	for (size_t i = 0; i < e->n; i++)
 		note_shared_ids(e->by_serial[i]);
+	restart_adopted(e);
 	sweep_runs(e);
 	(void)rootfs_skeleton_sweep(e->state_fd, keep_skeleton, e, NULL);
 	return 0;

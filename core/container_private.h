@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of level 3 (engine, registry, container, life, adopt) share. Not for anyone else.
  *
- * Locks, in this order: a container's `edit`, the registry's lock, a container's `lock`. `edit`
- * keeps the writers of one container's configuration apart and is the only one that may be held
- * over a disk write; nothing that a reader needs is behind it. */
+ * Locks, in this order: a container's `edit`, its `mark`, the registry's lock, a container's
+ * `lock`. `edit` keeps the writers of one container's configuration apart, `mark` those of its
+ * state file `restart`; these are the only ones that may be held over a disk write, and nothing
+ * that a reader needs is behind them. */
 #ifndef CTNFS_CORE_CONTAINER_PRIVATE_H
 #define CTNFS_CORE_CONTAINER_PRIVATE_H
 
@@ -71,6 +72,10 @@ struct container {
 	uint64_t limits_at, limits; /* under edit: struct state_record's */
 	struct error_ring errors;
 
+	pthread_mutex_t mark;	     /* the next three */
+	struct state_restart marked; /* as it is on disk, where @has_mark */
+	bool has_mark, mark_lazy;    /* @mark_lazy: not fsync'ed yet */
+
 	pthread_mutex_t lock; /* all below */
 	bool removed;	      /* rmdir has begun: no verb any more */
 	enum ctn_state state;
@@ -87,18 +92,24 @@ struct container {
 	bool in_midline;     /* the last byte that was typed ended no line */
 	bool in_end_owed;    /* an end of file is to be typed as soon as there is room */
 	bool in_polled;	     /* somebody wants to know when there is room */
-	bool monitor_is_child; /* spawned by this process: reap it */
-	int timer;	       /* of a stop, or -1 */
-	uint64_t run_since;    /* life_clock() when it began to run; 0: before this server */
-	uint64_t stop_until;   /* life_clock() at which a stop loses its patience */
-	bool stop_at_birth;    /* asked for while it was STARTING */
+	bool monitor_is_child;		    /* spawned by this process: reap it */
+	int timer;			    /* of a stop, or of the delay before a restart; or -1 */
+	uint64_t run_since;		    /* life_clock() when it began to run */
+	uint64_t stop_until;		    /* life_clock() at which a stop loses its patience */
+	bool stop_at_birth;		    /* asked for while it was STARTING */
 	bool term_sent, term_taken, killed; /* what that stop has sent */
 	struct ctn_err start_err;	    /* what the monitor said about a start that failed */
 	bool restart;			    /* start again when it has ended */
-	char *skeleton;			    /* lower layer under the present run */
-	uint64_t oom_base;		    /* OOM kills before the present run */
-	struct state_oom oom;		    /* the last that is known */
-	int oom_fd;			    /* oom.c's, or -1 */
+	bool wanted;		  /* somebody has started it, and nobody has stopped it since */
+	bool delayed;		  /* in state RESTARTING: nothing is under way before @timer */
+	unsigned tries, failures; /* as in struct state_restart; so is @counted */
+	uint64_t counted;
+	bool run_again; /* at a server's start: the last run that is known was begun by the policy
+			 */
+	char *skeleton; /* lower layer under the present run */
+	uint64_t oom_base;    /* OOM kills before the present run */
+	struct state_oom oom; /* the last that is known */
+	int oom_fd;	      /* oom.c's, or -1 */
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;
 	bool has_exit;
@@ -107,6 +118,7 @@ struct container {
 	uint64_t log_start, log_uncounted; /* state_load_log_start() */
 	uint64_t log_checked;		   /* entries of the log's index that were found sound */
 	bool log_bad;			   /* one was not */
+	uint64_t denied;		   /* number of the newest denied call looked at */
 	struct life_waiter waiters;	   /* head of a ring */
 	struct life_waiter
 		maker; /* container_create.c's, while it is not ready because it must
@@ -282,6 +294,16 @@ int container_cgroup_kill(const struct container *c, unsigned ms, struct ctn_err
 /** container_cgroup_remove() - -EBUSY with a sentence while a process is in it. */
 int container_cgroup_remove(const struct container *c, struct ctn_err *err);
 
+/* container_denied.c */
+/** denied_note() - put into the journal which calls were denied for the first time since the last
+ * look; the caller tells. No lock held.
+ * denied_settle() - call @add with those that the journal lacks: after the one at @told (0: it has
+ * none of the run that began at @since). Before there are events. */
+enum { DENIED_DETAIL_LEN = 256 };
+void denied_note(struct container *c);
+void denied_settle(struct container *c, uint64_t told, uint64_t since,
+		   void (*add)(void *arg, uint64_t time, const char *detail), void *arg);
+
 /* container_devices.c */
 /** container_devices_fresh() - its control group was just made, and has the default list. */
 void container_devices_fresh(struct container *c);
@@ -327,6 +349,20 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 
 /* life_stop.c */
 uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
+
+/* life_restart.c */
+/** restart_save() - put on disk whether it is to be up, and what came of it so far, where that has
+ * changed; nothing without a restart policy. @durable: fsync'ed. No lock held. */
+int restart_save(struct container *c, bool durable, struct ctn_err *err);
+/** restart_changed() - its policy is another: that counts from now on. */
+void restart_changed(struct container *c);
+
+/* life_restart_adopt.c */
+/** restart_adopt() - at the start of a server, once it is known what has become of it: is it to be
+ * started again? restart_adopted() - then they are, one after the other, as soon as there are
+ * events. */
+void restart_adopt(struct container *c);
+void restart_adopted(struct engine *e);
 
 /* journal.c */
 /** journal_exit_detail() - of JOURNAL_DIED. */

@@ -5,6 +5,7 @@
  * most is missing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,7 +91,7 @@ static void died_unseen(struct facts *f, struct container *c, uint64_t started)
 
 static void started(struct facts *f, struct container *c, uint64_t when)
 {
-	char detail[32] = "";
+	char detail[64] = "";
 	int pid = 0;
 	struct wire_status status;
 
@@ -98,9 +99,36 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 		pid = c->init->pid;
 	else if (state_load_status(c->run_dirfd, &status, NULL) == 0 && status.started == when)
 		pid = status.init_pid;
-	if (pid)
+	if (c->run_again)
+		snprintf(detail, sizeof(detail), "pid=%d restarts=%" PRIu64, pid, c->restarts);
+	else if (pid)
 		snprintf(detail, sizeof(detail), "pid=%d", pid);
-	add(f, c, NULL, c->parent ? JOURNAL_EXECED : JOURNAL_STARTED, when, detail);
+	add(f, c, NULL,
+	    c->parent	   ? JOURNAL_EXECED
+	    : c->run_again ? JOURNAL_RESTARTED
+			   : JOURNAL_STARTED,
+	    when, detail);
+}
+
+/* To be passed through denied_settle(). */
+struct denied {
+	struct facts *f;
+	struct container *c;
+};
+
+static void add_denied(void *arg, uint64_t time, const char *detail)
+{
+	const struct denied *d = arg;
+
+	add(d->f, d->c, NULL, JOURNAL_DENIED, time, detail);
+}
+
+static void settle_denied(struct facts *f, struct container *c, const struct journal_known *k,
+			  uint64_t started)
+{
+	struct denied d = {f, c};
+
+	denied_settle(c, k->started == started ? k->denied : 0, started, add_denied, &d);
 }
 
 struct execed_facts {
@@ -125,22 +153,46 @@ static void settle_execed(struct facts *f, struct container *c, uint64_t run, ui
 	execed_read(c, run, after, add_execed, &x);
 }
 
+/* What has come to an end of its kind; the next kind may have begun before. */
+static void next_kind(struct facts *f, uint64_t begun, uint64_t *latest)
+{
+	if (f->latest > *latest)
+		*latest = f->latest;
+	f->latest = begun;
+}
+
+/* In the run that has started at @run. */
+static void settle_during(struct facts *f, struct container *c, const struct journal_known *k,
+			  uint64_t run)
+{
+	const bool told = k->started == run;
+	const uint64_t begun = f->latest;
+	char oom[OOM_DETAIL_MAX];
+	uint64_t latest = begun;
+
+	if (run && !c->parent)
+		settle_execed(f, c, run, told ? k->execed : 0);
+	next_kind(f, begun, &latest);
+	settle_denied(f, c, k, run);
+	next_kind(f, begun, &latest);
+	if (run && c->oom.time >= run &&
+	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
+		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
+	next_kind(f, latest, &latest);
+	f->latest = latest;
+}
+
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)
 {
 	const bool up = c->state == CTN_RUNNING || c->state == CTN_PAUSED;
 	const uint64_t last = up ? c->started : c->has_exit ? c->exit.started : 0;
 	const bool told = last == 0 || k->started == last;
-	char oom[OOM_DETAIL_MAX];
 
 	if (k->up && (!up || !told) && (!told || last == 0))
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
-	if (last && !c->parent)
-		settle_execed(f, c, last, told ? k->execed : 0);
-	if (last && c->oom.time >= last &&
-	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
-		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
+	settle_during(f, c, k, last);
 	if (!up && last && (!told || k->up))
 		died(f, c, &c->exit);
 	if (up && (c->state == CTN_PAUSED) != (told && k->paused))

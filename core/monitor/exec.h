@@ -83,10 +83,16 @@ struct exec_event {
  * connection is closed, it kills the program. @ret: that end. Return: 0 or -errno. */
 int exec_reap(const struct exec_start *s, int *ret);
 
-/** struct exec_monitor - @sock: the connection to the container's, which is told that the program
- * runs, and then closed: it has few places, which others need. @program: what it is called. */
-struct exec_monitor {
-	int sock;
+/**
+ * struct exec_listener - what becomes of the program's denied calls, and who hears of it.
+ * @handover: with the program; where it gives a listener, that goes on to
+ * @monitor:  the connection to the container's, which is told that the program runs, and closed
+ *            then: the monitor has few places, which others need.
+ * @program:  what it is called.
+ */
+struct exec_listener {
+	struct handover *handover;
+	int monitor;
 	const char *program;
 };
 
@@ -97,6 +103,6 @@ struct exec_monitor {
  * Return: the exit status.
  */
 int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal,
-	      const struct exec_monitor *monitor);
+	      struct exec_listener *listener);
 
 #endif

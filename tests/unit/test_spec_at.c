@@ -67,6 +67,7 @@ static const struct {
 	{"{\"log.max\": 8192}", "log.max", "8192\n"},
 	{"{\"log.max\": \"1M\"}", "log.max", "1048576\n"},
 	{"{\"log.max\": \"max\"}", "log.max", "max\n"},
+	{"{\"restart\": \"always\"}", "restart", "always\n"},
 	{"{\"caps\": [\"none\", \"+kill\"]}", "caps", "cap_kill\n"},
 	{"{\"caps\": \"chown\\nkill\"}", "caps", "cap_chown\ncap_kill\n"},
 	/* as in the file: where a name stands alone, it is not the default that is amended */
@@ -141,6 +142,7 @@ static const char everything[] = "{\n"
 				 "  \"seccomp\": [\n"
 				 "    \"none\"\n"
 				 "  ],\n"
+				 "  \"seccomp.notify\": 0,\n"
 				 "  \"no_new_privs\": 0,\n"
 				 "  \"init\": 1,\n"
 				 "  \"ns\": {\n"
@@ -148,6 +150,7 @@ static const char everything[] = "{\n"
 				 "    \"uts\": \"new\"\n"
 				 "  },\n"
 				 "  \"log.max\": \"max\",\n"
+				 "  \"restart\": \"on-failure:5\",\n"
 				 "  \"cgroup\": {\n"
 				 "    \"memory.limit\": \"64M\",\n"
 				 "    \"cpu.max\": \"50000 100000\",\n"
@@ -170,7 +173,8 @@ static void test_everything(void)
 	copy = spec_dup(s);
 	CHECK_STR(shown(copy), everything);
 	CHECK_STR(s->cmd.items[2], "a\n/b \"é\" \\ []");
-	CHECK(!s->start && s->tty && s->init && !s->no_new_privs && s->oom_score_adj == -7);
+	CHECK(!s->start && s->tty && s->init && !s->no_new_privs && !s->notify &&
+	      s->oom_score_adj == -7);
 	CHECK(s->paths.len == 0 && s->devices.len == 1 && s->mounts.len == 2);
 	CHECK(s->cgroup.len == 5 && s->root_mode == SPEC_ROOT_RW);
 	spec_put(s);
@@ -279,6 +283,8 @@ static const struct {
 	{"{\"oom_score_adj\": 1e2}", EINVAL, "a whole number is expected"},
 	{"{\"oom_score_adj\": 9223372036854775808}", EINVAL, "out of range"},
 	{"{\"log.max\": 1}", EINVAL, "log.max (line 1, column 13): log.max: at least 4096"},
+	{"{\"restart\": \"maybe\"}", EINVAL, "restart (line 1, column 13): restart: 'maybe'"},
+	{"{\"restart\": true}", EINVAL, "restart (line 1, column 13): "},
 	{"{\"log.max\": -1}", EINVAL, "log.max (line 1, column 13): log.max: '-1'"},
 	{"{\"log.max\": \"64X\"}", EINVAL, "log.max (line 1, column 13): log.max: '64X'"},
 	/* texts */
