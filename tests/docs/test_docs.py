@@ -157,7 +157,7 @@ EXPECTED = [  # of each block, in order
 ]
 
 
-REFUSALS = {8: 1, 10: 3}  # of a session's number: how many commands fail in it
+REFUSALS = {9: 1, 11: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():
