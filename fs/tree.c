@@ -104,7 +104,7 @@ static const struct node nodes[] = {
 	KNOB_RW("io.max",                                                                     "MAJ:MIN rbps=N wbps=N riops=N wiops=N, a device a line; max clears all"),
 	KNOB_RO("io.stat",                                                                    "bytes and operations, a device a line"),
 	KNOB_RW("freeze",                                                                     "1 while all its processes stand still"),
-	ROW("cgroup/events", S_IFREG | 0400, N_OBS, NULL, show_events, NULL, "events",        "how often each limit was met and the OOM killer came, and whom it killed last"),
+	ROW("cgroup/events", S_IFREG | 0400, N_OBS | N_POLL, NULL, show_events, NULL, "events",        "how often each limit was met and the OOM killer came, and whom it killed last"),
 	KNOB_RW("procs",                                                                      "host pids, a line each; writing one moves that process in"),
 	DIR_ROW("cgroup/raw",   0,                                                            "the kernel's own directories, one a controller"),
 	RAW("cpu"), RAW("cpuacct"), RAW("cpuset"), RAW("memory"),
