@@ -172,17 +172,34 @@ static void pass_listener(struct waited *w)
 	struct exec_listener *l = w->listener;
 	struct ctn_err err = {0};
 	ctn_autoclose int fd = -1;
+	int r;
 
 	msg.value = atomic_load(&l->handover->killable);
 	if (!wait_for_program(w)) /* who it is; the loop sees the end of one that is none */
 		return;
-	if (handover_take(l->handover, w->pidfd, &fd, &err) < 0) {
+	r = handover_take(l->handover, w->pidfd, &fd, &err);
+	if (r < 0 && r != -ESRCH) {
 		w->status = say(w, "seccomp", err.code, err.text);
 		(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
-	} else {
+		close_monitor(l); /* not once more */
+	} else if (r == 0) {
 		(void)wire_send(l->monitor, &msg, sizeof(msg), &fd, 1);
 	}
-	close_monitor(l);
+}
+
+/* Nobody waits for what becomes of it. */
+static void tell_monitor(struct waited *w)
+{
+	const char *slash = strrchr(w->listener->program, '/');
+	const char *program = slash && slash[1] ? slash + 1 : w->listener->program;
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_EXECED};
+
+	if (!wait_for_program(w))
+		return;
+	msg.execed.pid = w->pid;
+	memcpy(msg.execed.program, program, strnlen(program, sizeof(msg.execed.program) - 1));
+	(void)wire_send(w->listener->monitor, &msg, sizeof(msg), NULL, 0);
 }
 
 static void on_report(struct waited *w)
@@ -199,9 +216,11 @@ static void on_report(struct waited *w)
 	}
 	close(w->report); /* it runs, or has ended */
 	w->report = -1;
-	close_monitor(w->listener);
-	if (is_ready(w) && w->status < 0)
+	if (is_ready(w) && w->status < 0) {
 		leave_streams();
+		tell_monitor(w);
+	}
+	close_monitor(w->listener);
 }
 
 /* Return: whether it is over, with the exit status. */
