@@ -174,6 +174,16 @@ static void on_exit_of_first(struct monitor *m)
 	_exit(0);
 }
 
+/* poll() refuses more entries than the limit on open files, whatever is in them. */
+static nfds_t peers_used(const struct monitor *m)
+{
+	nfds_t n = CONNECTIONS_MAX;
+
+	while (n > 0 && m->peers[n - 1] < 0)
+		n--;
+	return n;
+}
+
 static void loop(struct monitor *m)
 {
 	enum { REPORT, FIRST, OUT, ERR, LISTENER, PEERS, ALL = PEERS + CONNECTIONS_MAX };
@@ -191,7 +201,7 @@ static void loop(struct monitor *m)
 
 		for (int i = 0; i < CONNECTIONS_MAX; i++)
 			p[PEERS + i] = (struct pollfd){m->peers[i], POLLIN, 0};
-		if (poll(p, ALL, -1) < 0)
+		if (poll(p, PEERS + peers_used(m), -1) < 0)
 			continue;
 		if (p[REPORT].revents)
 			on_report(m);

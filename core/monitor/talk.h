@@ -34,7 +34,7 @@ struct monitor {
 int talk_announce(struct monitor *m, struct ctn_err *err);
 
 /** talk_tell_all() - the status, to whoever is connected. talk_fail_all() - why it never ran. */
-void talk_tell_all(const struct monitor *m);
+void talk_tell_all(struct monitor *m);
 void talk_fail_all(const struct monitor *m, const struct wire_error *e);
 
 /** talk_accept() - a new connection. talk_full() - there is no room for one now. talk_receive() - a
