@@ -82,6 +82,7 @@ static void adopt_running_spec(struct container *c)
 		spec = spec_get(c->spec);
 	}
 	c->running = spec;
+	adopt_command(c);
 	container_ns_note(c->engine, spec);
 	free(c->skeleton);
 	c->skeleton = skeleton;
@@ -221,7 +222,7 @@ static void adopt_run(struct container *c)
 	struct ctn_err err = {0};
 
 	oom_load(c);
-	c->has_exit = state_load_exit(c->dirfd, &c->exit, NULL) == 0;
+	adopt_exit_record(c);
 	c->started = c->exit.started;
 	if (monitor_lives(c)) {
 		if (adopt_monitored(c, &err) == 0)
@@ -257,7 +258,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 			    business */
 		r = 0;
 	if (r == 0)
-		r = state_load_log_start(c->dirfd, &c->log_start, &c->log_uncounted, err);
+		adopt_log_start(c);
 	return r;
 }
 
@@ -368,8 +369,9 @@ static void sweep_runs(struct engine *e)
 	while (dir && (d = readdir(dir))) {
 		if (!is_id(d->d_name) || faccessat(e->state_fd, d->d_name, F_OK, 0) == 0)
 			continue;
-		(void)cgroup_leaf_remove(e->cgroup, d->d_name, GONE_MS, NULL);
-		(void)io_remove_tree_at(e->run_fd, d->d_name, NULL);
+		/* Without its run directory nobody would know of the group. */
+		if (cgroup_leaf_remove(e->cgroup, d->d_name, GONE_MS, NULL) == 0)
+			(void)io_remove_tree_at(e->run_fd, d->d_name, NULL);
 	}
 }
 

@@ -61,6 +61,10 @@ int start_go(struct container *c, struct ctn_err *err);
  */
 bool start_fail(struct container *c, const struct ctn_err *err, const struct life_waiter *own);
 
+/** mark_running() - its monitor says so. start_failed() - its monitor has ended before that. */
+void mark_running(struct container *c);
+void start_failed(struct container *c);
+
 /** life_birth() - it has just begun to run, and its starters know: has somebody asked meanwhile
  * that it stop? */
 void life_birth(struct container *c);
