@@ -70,26 +70,6 @@ static int monitor_identify(int sock, struct pidref **ret, struct ctn_err *err)
 	return pidref_new(cred.pid, -1, ret, err);
 }
 
-/* The spec that it was started with; without that record, the present one is the best guess. */
-static void adopt_running_spec(struct container *c)
-{
-	struct spec *spec = NULL;
-	char *skeleton = NULL;
-	struct ctn_err err = {0};
-
-	if (state_load_run(c->run_dirfd, &spec, &skeleton, &c->oom_base, &err) < 0) {
-		container_note_error(c->engine, c, "spec", &err);
-		spec = spec_get(c->spec);
-	}
-	c->running = spec;
-	adopt_command(c);
-	container_ns_note(c->engine, spec);
-	free(c->skeleton);
-	c->skeleton = skeleton;
-	oom_watch(c);
-	oom_note(c, ctn_now());
-}
-
 static int adopt_monitored(struct container *c, struct ctn_err *err)
 {
 	ctn_autoclose int sock = -1;
@@ -137,6 +117,16 @@ static bool same_boot(const struct wire_status *status)
 	       strncmp(text, status->boot_id, WIRE_BOOT_ID_LEN) == 0;
 }
 
+/* A program that was there before us: when it began, by life_clock(). */
+static void take_age(struct container *c)
+{
+	const uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (c->init && ticks > 0)
+		c->run_since = c->init->start / ticks * 1000000000 +
+			       c->init->start % ticks * (1000000000 / ticks);
+}
+
 /* Its first process lives without a monitor: the pid and its start time are those of the record. */
 static bool adopt_orphan(struct container *c, const struct wire_status *status)
 {
@@ -181,6 +171,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
+	c->started = e.started;
 	c->log_lost = status->log_dropped;
 }
 
@@ -238,6 +229,8 @@ static void adopt_run(struct container *c)
 		 * end left behind. What a session's program has left is the container's. */
 		if (!c->parent || was_starting(c))
 			(void)container_cgroup_kill(c, GONE_MS, NULL);
+		if (!c->parent && cgroup_leaf_frozen(c->cgroup, NULL) > 0)
+			(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
 		c->state = c->has_exit ? CTN_EXITED : CTN_CREATED;
 	}
 	c->started = c->started ?: c->exit.started;
@@ -280,6 +273,8 @@ static int adopt_added(struct container *c, struct ctn_err *err)
 	} else {
 		registry_publish(c); /* before the run: events find it by its serial */
 		adopt_run(c);
+		take_age(c);
+		restart_adopt(c);
 		if (c->parent && c->state != CTN_RUNNING && !c->monitor)
 			container_cgroup_rest(c);
 	}
@@ -429,6 +424,7 @@ int adopt_all(struct engine *e, struct ctn_err *err)
 	strlist_free(&sessions);
 	for (size_t i = 0; i < e->n; i++)
 		note_shared_ids(e->by_serial[i]);
+	restart_adopted(e);
 	sweep_runs(e);
 	(void)rootfs_skeleton_sweep(e->state_fd, keep_skeleton, e, NULL);
 	return 0;

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "life_private.h"
+#include "oom.h"
 
 /* It is written when a program runs, and not made to last: what a power cut has left of it says at
  * least that one ran. */
@@ -52,7 +53,7 @@ static int other_command(const struct container *c, const struct spec_field *f, 
 	return r;
 }
 
-void adopt_command(struct container *c)
+static void adopt_command(struct container *c)
 {
 	const struct spec_field *f = spec_field_find("cmd");
 	struct spec *spec = NULL;
@@ -73,4 +74,24 @@ void adopt_command(struct container *c)
 		container_note_error(c->engine, c, f->name, &err);
 	}
 	spec_put(spec);
+}
+
+/* The spec that it was started with; without that record, the present one is the best guess. */
+void adopt_running_spec(struct container *c)
+{
+	struct spec *spec = NULL;
+	char *skeleton = NULL;
+	struct ctn_err err = {0};
+
+	if (state_load_run(c->run_dirfd, &spec, &skeleton, &c->oom_base, &err) < 0) {
+		container_note_error(c->engine, c, "spec", &err);
+		spec = spec_get(c->spec);
+	}
+	c->running = spec;
+	adopt_command(c);
+	container_ns_note(c->engine, spec);
+	free(c->skeleton);
+	c->skeleton = skeleton;
+	oom_watch(c);
+	oom_note(c, ctn_now());
 }

@@ -122,6 +122,8 @@ static int publish(struct container *c, const struct spec_field *f, struct spec 
 	pthread_mutex_unlock(&c->lock);
 	spec_put(old);
 	spec_put(old_running);
+	if (strcmp(f->name, "restart") == 0)
+		restart_changed(c);
 	return 0;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of level 3 (engine, registry, container, life, adopt) share. Not for anyone else.
  *
- * Locks, in this order: a container's `edit`, the registry's lock, a container's `lock`. `edit`
- * keeps the writers of one container's configuration apart and is the only one that may be held
- * over a disk write; nothing that a reader needs is behind it. */
+ * Locks, in this order: a container's `edit`, its `mark`, the registry's lock, a container's
+ * `lock`. `edit` keeps the writers of one container's configuration apart, `mark` those of its
+ * state file `restart`; these are the only ones that may be held over a disk write, and nothing
+ * that a reader needs is behind them. */
 #ifndef CTNFS_CORE_CONTAINER_PRIVATE_H
 #define CTNFS_CORE_CONTAINER_PRIVATE_H
 
@@ -71,6 +72,10 @@ struct container {
 	uint64_t limits_at, limits; /* under edit: struct state_record's */
 	struct error_ring errors;
 
+	pthread_mutex_t mark;	     /* the next three */
+	struct state_restart marked; /* as it is on disk, where @has_mark */
+	bool has_mark, mark_lazy;    /* @mark_lazy: not fsync'ed yet */
+
 	pthread_mutex_t lock; /* all below */
 	bool removed;	      /* rmdir has begun: no verb any more */
 	enum ctn_state state;
@@ -88,18 +93,24 @@ struct container {
 	bool in_midline;     /* the last byte that was typed ended no line */
 	bool in_end_owed;    /* an end of file is to be typed as soon as there is room */
 	bool in_polled;	     /* somebody wants to know when there is room */
-	bool monitor_is_child; /* spawned by this process: reap it */
-	int timer;	       /* of a stop, or -1 */
-	uint64_t run_since;    /* life_clock() when it began to run; 0: before this server */
-	uint64_t stop_until;   /* life_clock() at which a stop loses its patience */
-	bool stop_at_birth;    /* asked for while it was STARTING */
+	bool monitor_is_child;		    /* spawned by this process: reap it */
+	int timer;			    /* of a stop, or of the delay before a restart; or -1 */
+	uint64_t run_since;		    /* life_clock() when it began to run */
+	uint64_t stop_until;		    /* life_clock() at which a stop loses its patience */
+	bool stop_at_birth;		    /* asked for while it was STARTING */
 	bool term_sent, term_taken, killed; /* what that stop has sent */
 	struct ctn_err start_err;	    /* what the monitor said about a start that failed */
 	bool restart;			    /* start again when it has ended */
-	char *skeleton;			    /* lower layer under the present run */
-	uint64_t oom_base;		    /* OOM kills before the present run */
-	struct state_oom oom;		    /* the last that is known */
-	int oom_fd;			    /* oom.c's, or -1 */
+	bool wanted;		  /* somebody has started it, and nobody has stopped it since */
+	bool delayed;		  /* in state RESTARTING: nothing is under way before @timer */
+	unsigned tries, failures; /* as in struct state_restart; so is @counted */
+	uint64_t counted;
+	bool run_again; /* at a server's start: the last run that is known was begun by the policy
+			 */
+	char *skeleton; /* lower layer under the present run */
+	uint64_t oom_base;    /* OOM kills before the present run */
+	struct state_oom oom; /* the last that is known */
+	int oom_fd;	      /* oom.c's, or -1 */
 	uint64_t started, finished, changed, moved;
 	struct state_exit exit;
 	bool has_exit;
@@ -334,6 +345,20 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 /* life_stop.c */
 uint64_t life_clock(void); /* nanoseconds of CLOCK_BOOTTIME */
 
+/* life_restart.c */
+/** restart_save() - put on disk whether it is to be up, and what came of it so far, where that has
+ * changed; nothing without a restart policy. @durable: fsync'ed. No lock held. */
+int restart_save(struct container *c, bool durable, struct ctn_err *err);
+/** restart_changed() - its policy is another: that counts from now on. */
+void restart_changed(struct container *c);
+
+/* life_restart_adopt.c */
+/** restart_adopt() - at the start of a server, once it is known what has become of it: is it to be
+ * started again? restart_adopted() - then they are, one after the other, as soon as there are
+ * events. */
+void restart_adopt(struct container *c);
+void restart_adopted(struct engine *e);
+
 /* journal.c */
 /** journal_exit_detail() - of JOURNAL_DIED. */
 void journal_exit_detail(char *ret, size_t size, const struct state_exit *e);
@@ -369,10 +394,11 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 
 /* adopt_records.c, before anybody else sees the container */
 /** adopt_exit_record() - how its last run ended. adopt_log_start() - where its log begins.
- * adopt_command() - of the running program: that is its command from now on, too. */
+ * adopt_running_spec() - what the running program was started with; its command is the container's
+ * from now on, too. */
 void adopt_exit_record(struct container *c);
 void adopt_log_start(struct container *c);
-void adopt_command(struct container *c);
+void adopt_running_spec(struct container *c);
 
 /* adopt.c */
 int adopt_all(struct engine *e, struct ctn_err *err);

@@ -5,6 +5,7 @@
  * most is missing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,7 +90,7 @@ static void died_unseen(struct facts *f, struct container *c, uint64_t started)
 
 static void started(struct facts *f, struct container *c, uint64_t when)
 {
-	char detail[32] = "";
+	char detail[64] = "";
 	int pid = 0;
 	struct wire_status status;
 
@@ -97,9 +98,15 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 		pid = c->init->pid;
 	else if (state_load_status(c->run_dirfd, &status, NULL) == 0 && status.started == when)
 		pid = status.init_pid;
-	if (pid)
+	if (c->run_again)
+		snprintf(detail, sizeof(detail), "pid=%d restarts=%" PRIu64, pid, c->restarts);
+	else if (pid)
 		snprintf(detail, sizeof(detail), "pid=%d", pid);
-	add(f, c, NULL, c->parent ? JOURNAL_EXECED : JOURNAL_STARTED, when, detail);
+	add(f, c, NULL,
+	    c->parent	   ? JOURNAL_EXECED
+	    : c->run_again ? JOURNAL_RESTARTED
+			   : JOURNAL_STARTED,
+	    when, detail);
 }
 
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)

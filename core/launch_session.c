@@ -37,9 +37,10 @@ static int check_parent(const struct container_view *v, struct ctn_err *err)
 
 	if (v->state == CTN_PAUSED)
 		return ctn_fail(err, EBUSY, "%s is paused; echo resume > ctl of it first", name);
-	if (v->state == CTN_STOPPING || v->state == CTN_RESTARTING)
-		return ctn_fail(err, EBUSY, "%s is %s; cat wait of it, then start it", name,
-				ctn_state_name(v->state));
+	if (v->state == CTN_RESTARTING)
+		return ctn_fail(err, EBUSY, "%s is restarting; echo start > ctl of it first", name);
+	if (v->state == CTN_STOPPING)
+		return ctn_fail(err, EBUSY, "%s is stopping; cat wait of it, then start it", name);
 	if (v->state != CTN_RUNNING || !v->running || !v->init)
 		return ctn_fail(err, ESRCH,
 				"%s does not run, so nothing can run in it; start it first", name);

@@ -21,8 +21,16 @@ static int start_mark(struct container *c, struct life_waiter *w, bool *ret_go, 
 	*ret_go = false;
 	if (c->removed)
 		return ctn_fail(err, ENOENT, "the container is being removed");
-	if (c->state == CTN_RUNNING)
+	if (c->state == CTN_RUNNING) {
+		c->wanted = true;
 		return LIFE_DONE;
+	}
+	if (c->delayed) {
+		restart_begin(c);
+		c->tries = c->failures = 0;
+		*ret_go = true;
+		return waiter_queue(c, w, GOAL_RUNNING);
+	}
 	if (c->state == CTN_STARTING || c->state == CTN_RESTARTING)
 		return waiter_queue(c, w, GOAL_RUNNING);
 	if (container_is_up(c))
@@ -33,6 +41,9 @@ static int start_mark(struct container *c, struct life_waiter *w, bool *ret_go, 
 		return ctn_fail(err, EINVAL, "it has no command yet; echo a command line > cmd");
 	c->rest = c->state;
 	c->state = CTN_STARTING;
+	c->wanted = true;
+	c->tries = c->failures = 0;
+	c->counted = c->exit.started; /* what became of an earlier run does not count any more */
 	*ret_go = true;
 	return waiter_queue(c, w, GOAL_RUNNING);
 }
@@ -46,11 +57,14 @@ int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err)
 	pthread_mutex_lock(&c->lock);
 	r = start_mark(c, w, &go, err);
 	pthread_mutex_unlock(&c->lock);
-	if (!go)
+	if (!go && r != LIFE_DONE)
 		return r;
-	r = start_go(c, &why);
-	if (r == 0)
-		return LIFE_PENDING;
+	/* Before it runs: whatever happens then, it is known that it is to. */
+	r = restart_save(c, true, &why);
+	if (r == 0 && go)
+		r = start_go(c, &why);
+	if (r == 0 || !go)
+		return go ? LIFE_PENDING : LIFE_DONE;
 	if (err)
 		*err = why;
 	/* The caller is told by our return, or has been answered by whoever cancelled. */

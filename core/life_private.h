@@ -65,6 +65,38 @@ bool start_fail(struct container *c, const struct ctn_err *err, const struct lif
 void mark_running(struct container *c);
 void start_failed(struct container *c);
 
+/** life_timer_at() - under c->lock: life_on_timer() at that life_clock(). Return: whether that will
+ * be. */
+bool life_timer_at(struct container *c, uint64_t when);
+
+/* life_restart.c, all under c->lock */
+enum {
+	RESTART_UNSTARTED = 127, /* stands for the exit code of what could not be started */
+	RESTART_HEALTHY_SECS = 10,
+};
+/** restart_delay() - nanoseconds before a start, after @tries that no health came of. */
+uint64_t restart_delay(unsigned tries);
+/** restart_plan() - it has ended with @code, or could not be started, by a fault of its own or not:
+ * if its policy says so, set the time for the next start. @err: gets why there is none though
+ * somebody may expect it; code 0 else. Return: whether there will be one: `delayed` is true. */
+bool restart_plan(struct container *c, int code, bool blameless, struct ctn_err *err);
+/** restart_resume() - the same, of one that was decided upon and counted before. */
+bool restart_resume(struct container *c, uint64_t when, struct ctn_err *err);
+/** restart_note_health() - the run that is over has lasted @ns. */
+void restart_note_health(struct container *c, uint64_t ns);
+/** restart_begin() - in the delay: it is over. The caller starts it. */
+void restart_begin(struct container *c);
+/** restart_give_up() - in the delay: it is over, and nothing follows. Releases c->lock. */
+void restart_give_up(struct container *c);
+
+/* … with no lock held: */
+/** restart_settle() - put on disk what was decided about another run. @why: restart_plan()'s. */
+void restart_settle(struct container *c, const struct ctn_err *why);
+/** restart_go() - after restart_begin(), on the event thread. */
+void restart_go(struct container *c);
+/** restart_must_wait() - it shares a namespace of one that is itself about to start. */
+bool restart_must_wait(struct container *c);
+
 /** life_birth() - it has just begun to run, and its starters know: has somebody asked meanwhile
  * that it stop? */
 void life_birth(struct container *c);

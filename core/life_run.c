@@ -33,35 +33,6 @@ void life_send(struct container *c, uint32_t type, uint64_t value)
 	pthread_mutex_unlock(&c->lock);
 }
 
-bool start_fail(struct container *c, const struct ctn_err *err, const struct life_waiter *own)
-{
-	struct waiter_list failed = {0}, ended = {0};
-	bool again, found;
-
-	pthread_mutex_lock(&c->lock);
-	found = own && waiters_take_one(c, own);
-	again = c->state == CTN_RESTARTING;
-	if (again)
-		life_set_state(c, CTN_EXITED);
-	else
-		c->state = c->rest;
-	c->restart = c->stop_at_birth = false;
-	spec_put(c->launched);
-	c->launched = NULL;
-	waiters_take(c, GOAL_RUNNING, &failed);
-	waiters_take(c, GOAL_STOPPED, &ended);
-	waiters_take(c, GOAL_EXITED, &ended);
-	pthread_mutex_unlock(&c->lock);
-	if (found)
-		container_put(c);   /* the waiter's; the caller has its own */
-	if (again && !failed.first) /* there is nobody else who could be told */
-		container_note_error(c->engine, c, "ctl", err);
-	waiters_done(&failed, -err->code, err);
-	waiters_done(&ended, 0, NULL);
-	engine_tell(c);
-	return found;
-}
-
 /* In state STARTING (or RESTARTING), with nobody else acting on it. */
 int start_go(struct container *c, struct ctn_err *err)
 {
@@ -156,6 +127,7 @@ void mark_running(struct container *c)
 	oom_watch(c);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
+	restart_settle(c, &(struct ctn_err){0}); /* it has been started once more */
 	waiters_done(&list, 0, NULL);
 	engine_tell(c);
 }
@@ -287,13 +259,31 @@ static void forget_run(struct container *c)
 	oom_unwatch(c);
 }
 
+/* Whether another run follows at once, as somebody wants it, or later, as its policy does. Under
+ * c->lock. Return: at once. */
+static bool finish_decide(struct container *c, int code, struct ctn_err *why)
+{
+	bool again = c->restart && !c->removed;
+
+	if (again) {
+		c->tries = c->failures = 0;
+		c->counted = c->exit.started;
+	} else {
+		restart_note_health(c, life_clock() - c->run_since);
+		c->wanted = restart_plan(c, code, false, why);
+	}
+	c->restart = c->stop_at_birth = false;
+	life_set_state(c, again || c->wanted ? CTN_RESTARTING : CTN_EXITED);
+	return again;
+}
+
 /* The run is over. Return: whether another follows at once. */
 static bool finish_mark(struct container *c, const struct state_exit *e)
 {
 	struct waiter_list ended = {0}, failed = {0}, writers = {0};
-	struct ctn_err err = {0};
+	struct ctn_err err = {0}, why = {0};
 	char detail[64];
-	bool again;
+	bool again, rests;
 
 	pthread_mutex_lock(&c->lock);
 	forget_run(c);
@@ -302,17 +292,17 @@ static bool finish_mark(struct container *c, const struct state_exit *e)
 	c->finished = e->finished;
 	journal_exit_detail(detail, sizeof(detail), e);
 	journal_note(c->engine, c, JOURNAL_DIED, e->finished, "%s", detail);
-	again = c->restart && !c->removed;
-	c->restart = c->stop_at_birth = false;
-	life_set_state(c, again ? CTN_RESTARTING : CTN_EXITED);
+	again = finish_decide(c, e->code, &why);
+	rests = c->state == CTN_EXITED;
 	waiters_take(c, GOAL_STOPPED,
 		     &ended); /* what they wanted to end has ended, whatever comes next */
 	waiters_take(c, GOAL_STDIN, &writers);
-	if (!again) {
+	if (rests)
 		waiters_take(c, GOAL_EXITED, &ended);
+	if (!again)
 		waiters_take(c, GOAL_RUNNING, &failed);
-	}
 	pthread_mutex_unlock(&c->lock);
+	restart_settle(c, &why);
 	ctn_fail(&err, ECANCELED, "it was stopped before it could start again");
 	waiters_done(&ended, 0, NULL);
 	waiters_done(&failed, -err.code, &err);
@@ -336,12 +326,15 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 {
 	struct state_exit e = {.code = code, .unknown = unknown, .finished = finished};
 	struct ctn_err err = {0};
-	bool rest;
+	bool rest, frozen;
 
 	pthread_mutex_lock(&c->lock);
 	e.started = c->started;
 	rest = has_rest(c, unknown);
+	frozen = c->state == CTN_PAUSED && !c->parent;
 	pthread_mutex_unlock(&c->lock);
+	if (frozen) /* killed all the same; the next to come in there is not to stand still */
+		(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
 	if (rest && container_cgroup_kill(c, LEFTOVER_MS, &err) < 0)
 		container_note_error(c->engine, c, "ctl", &err);
 	container_cgroup_rest(c);

@@ -29,19 +29,19 @@ uint64_t life_clock(void)
 	return (uint64_t)t.tv_sec * second + (uint64_t)t.tv_nsec;
 }
 
-/* Under c->lock. */
-static void timer_at(struct container *c, uint64_t when)
+bool life_timer_at(struct container *c, uint64_t when)
 {
 	struct itimerspec at = {
 		.it_value = {.tv_sec = (time_t)(when / second), .tv_nsec = (long)(when % second)}};
 
 	if (c->timer < 0) {
 		c->timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-		if (c->timer >= 0)
-			(void)loop_add(c->engine, c, c->timer, EVENT_TIMER);
+		if (c->timer >= 0 && loop_add(c->engine, c, c->timer, EVENT_TIMER) < 0) {
+			close(c->timer);
+			c->timer = -1;
+		}
 	}
-	if (c->timer >= 0)
-		(void)timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &at, NULL);
+	return c->timer >= 0 && timerfd_settime(c->timer, TFD_TIMER_ABSTIME, &at, NULL) == 0;
 }
 
 enum term { TERM_LOST, TERM_HELD, TERM_TAKEN };
@@ -71,12 +71,12 @@ static int stop_step(struct container *c)
 
 	if (now >= c->stop_until || (fate == TERM_LOST && !young)) {
 		c->killed = true;
-		timer_at(c, now + kill_ns);
+		(void)life_timer_at(c, now + kill_ns);
 		return SIGKILL;
 	}
 	c->term_taken = fate ==
 			TERM_TAKEN; /* once it is, its handler has all the time that was given */
-	timer_at(c, c->term_taken || look > c->stop_until ? c->stop_until : look);
+	(void)life_timer_at(c, c->term_taken || look > c->stop_until ? c->stop_until : look);
 	/* Sent once only: programs take a second one as impatience. */
 	if (fate == TERM_LOST || c->term_sent)
 		return 0;
@@ -103,6 +103,16 @@ static int stop_unborn(struct container *c, struct ctn_err *err)
 	return container_cgroup_kill(c, UNBORN_MS, err);
 }
 
+/* On disk before it is told to end: a server that is killed in between must not have it started
+ * again by the next one. */
+static void stop_save(struct container *c)
+{
+	struct ctn_err err = {0};
+
+	if (restart_save(c, true, &err) < 0)
+		container_note_error(c->engine, c, "restart", &err);
+}
+
 static bool stop_give_up(struct container *c, const struct life_waiter *w)
 {
 	bool found;
@@ -127,10 +137,16 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 		pthread_mutex_unlock(&c->lock);
 		return LIFE_DONE;
 	}
-	c->restart = restart;
+	if (c->delayed) { /* there is nothing to end but the waiting */
+		restart_give_up(c);
+		return LIFE_DONE;
+	}
+	c->restart = c->wanted = restart;
 	unborn = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
 	c->stop_at_birth = unborn;
-	if (!unborn) {
+	/* Without a first process it has lived for so short that its end is all that is known of
+	 * it, and is being dealt with. */
+	if (!unborn && c->init) {
 		thaw = c->state == CTN_PAUSED;
 		sig = stop_mark(c, secs);
 		init = pidref_get(c->init);
@@ -139,6 +155,7 @@ static int stop_begin(struct container *c, unsigned secs, bool restart, struct l
 	r = waiter_queue(c, w, restart ? GOAL_RUNNING : GOAL_STOPPED);
 	pthread_mutex_unlock(&c->lock);
 	engine_tell(c);
+	stop_save(c);
 	if (unborn) {
 		int failed = stop_unborn(c, err);
 
@@ -231,11 +248,15 @@ void life_on_timer(struct container *c)
 	struct waiter_list tired = {0};
 	struct ctn_err err = {0};
 	uint64_t ticks;
+	bool due, again;
 	int sig = 0;
 
 	pthread_mutex_lock(&c->lock);
-	if (c->timer >= 0 && read(c->timer, &ticks, sizeof(ticks)) == sizeof(ticks) &&
-	    c->state == CTN_STOPPING) {
+	due = c->timer >= 0 && read(c->timer, &ticks, sizeof(ticks)) == sizeof(ticks);
+	again = due && c->delayed;
+	if (again) {
+		restart_begin(c);
+	} else if (due && c->state == CTN_STOPPING) {
 		if (c->killed)
 			waiters_take(c, GOAL_STOPPED, &tired);
 		else
@@ -243,6 +264,8 @@ void life_on_timer(struct container *c)
 		init = pidref_get(c->init);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (again)
+		restart_go(c);
 	if (sig)
 		(void)pidref_kill(init, sig, NULL);
 	pidref_put(init);

@@ -40,6 +40,7 @@ void container_put(struct container *c)
 	free(c->errors.entries);
 	pthread_mutex_destroy(&c->errors.lock);
 	pthread_mutex_destroy(&c->edit);
+	pthread_mutex_destroy(&c->mark);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -95,6 +96,7 @@ static struct container *container_alloc(struct engine *e, struct container *par
 	c->waiters.prev = c->waiters.next = &c->waiters;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->edit, NULL);
+	pthread_mutex_init(&c->mark, NULL);
 	pthread_mutex_init(&c->errors.lock, NULL);
 	return c;
 }

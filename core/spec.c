@@ -126,6 +126,8 @@ struct spec *spec_dup(const struct spec *from)
 	s->no_new_privs = from->no_new_privs;
 	s->init = from->init;
 	s->log_max = from->log_max;
+	s->restart = from->restart;
+	s->restart_max = from->restart_max;
 	s->root_mode = from->root_mode;
 	s->oom_score_adj = from->oom_score_adj;
 	s->tty = from->tty;

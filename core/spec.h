@@ -29,6 +29,16 @@ enum {
 /** The one limit that a container has when nobody says so, as it stands in @cgroup. */
 #define SPEC_KNOB_DEFAULT "pids.max 4096"
 
+/** When a container is started again that has ended without being told to. */
+enum spec_restart {
+	SPEC_RESTART_NO,
+	SPEC_RESTART_ON_FAILURE,
+	SPEC_RESTART_ALWAYS,
+	SPEC_RESTART_UNLESS_STOPPED, /* the same; docker's word for it */
+};
+
+enum { SPEC_RESTARTS_MAX = 1000000 };
+
 /** Where the root file system's changes go. */
 enum spec_root_mode { SPEC_ROOT_OVERLAY, SPEC_ROOT_RO, SPEC_ROOT_RW };
 
@@ -118,6 +128,8 @@ struct spec_oci {
  *            absolute path of a namespace.
  * @cgroup:   "knob value" of each kept knob that was written, as written.
  * @log_max:  bytes of output kept.
+ * @restart:  when it is started again; @restart_max: after a failure, how often in a row; 0:
+ * without bound.
  * @oci:      NULL, or owned.
  */
 struct spec {
@@ -141,6 +153,8 @@ struct spec {
 	char *ns[NS_COUNT];
 	struct strlist cgroup;
 	uint64_t log_max;
+	enum spec_restart restart;
+	unsigned restart_max;
 	struct spec_oci *oci;
 	unsigned refs; /* atomic */
 };
@@ -244,6 +258,10 @@ int spec_ns_set_path(struct spec *spec, enum ns_kind kind, const char *path, str
 enum { SPEC_CGROUP_NAME_MAX = 255 };
 int spec_cgroup_name(const struct spec *spec, char ret[SPEC_CGROUP_NAME_MAX + 1],
 		     struct ctn_err *err);
+
+/** spec_restarts() - whether it is to be started again after a run that ended with @code, where
+ * @failures runs in a row were followed by another already. */
+bool spec_restarts(const struct spec *spec, int code, unsigned failures);
 
 /** spec_set_knob() - remember a cgroup knob's value as written (replacing an earlier one) in a
  * private spec. */

@@ -304,6 +304,7 @@ const struct spec_field spec_fields[] = {
 	{"ns/uts",        SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_UTS},
 	{"ns.list",       SPEC_NEXT,    true,  true,  spec_ns_list_show, spec_ns_list_store,  0},
 	{"log.max",       SPEC_LIVE,    false, false, show_log_max,   store_log_max,  0},
+	{"restart",       SPEC_LIVE,    false, false, spec_restart_show, spec_restart_store, 0},
 	{NULL,            SPEC_LIVE,    false, false, NULL,           NULL,           0},
 };
 /* clang-format on */

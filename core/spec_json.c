@@ -252,6 +252,7 @@ const char *spec_template(void)
 	       "  \"seccomp\": [\"default\", \"-ptrace\"],\n"
 	       "  \"ns\": { \"net\": \"new\" },\n"
 	       "  \"log.max\": \"1M\",\n"
+	       "  \"restart\": \"on-failure:3\",\n"
 	       "  \"cgroup\": { \"memory.limit\": \"64M\", \"pids.max\": 100, \"cpu.max\": "
 	       "\"50000 100000\" },\n"
 	       "  \"oci\": { \"annotations\": { \"org.example.note\": \"what has no file\" } }\n"

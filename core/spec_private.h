@@ -40,6 +40,10 @@ void spec_rootfs_show(const struct spec *s, const struct spec_field *f, FILE *ou
 int spec_rootfs_store(struct spec *s, const struct spec_field *f, const char *text,
 		      enum spec_write how, struct ctn_err *err);
 
+void spec_restart_show(const struct spec *s, const struct spec_field *f, FILE *out);
+int spec_restart_store(struct spec *s, const struct spec_field *f, const char *text,
+		       enum spec_write how, struct ctn_err *err);
+
 void spec_seccomp_show(const struct spec *s, const struct spec_field *f, FILE *out);
 int spec_seccomp_store(struct spec *s, const struct spec_field *f, const char *text,
 		       enum spec_write how, struct ctn_err *err);

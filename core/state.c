@@ -18,12 +18,13 @@ enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20 };
 /* A seccomp profile can be in it, as deep as it came. */
 enum { STATE_DEPTH = JSON_DOC_DEPTH + 8 };
 
-enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW, SAVE_IN_PLACE };
+enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW, SAVE_IN_PLACE, SAVE_IN_PLACE_DURABLE };
 
 enum { IN_PLACE_SIZE = 512 };
 
 /* Twice in each run, so without a new file: always the same number of bytes, by one write. */
-static int write_in_place(int dirfd, const char *name, const char *text, struct ctn_err *err)
+static int write_in_place(int dirfd, const char *name, const char *text, bool durable,
+			  struct ctn_err *err)
 {
 	ctn_autoclose int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 				      0600);
@@ -39,14 +40,17 @@ static int write_in_place(int dirfd, const char *name, const char *text, struct 
 	padded[sizeof(padded) - 1] = '\n';
 	if (pwrite(fd, padded, sizeof(padded), 0) != (ssize_t)sizeof(padded))
 		return ctn_fail_errno(err, "write %s", name);
+	/* The directory, too: the file may be new. */
+	if (durable && (fsync(fd) < 0 || fsync(dirfd) < 0))
+		return ctn_fail_errno(err, "write %s to the disk", name);
 	return 0;
 }
 
 static int write_file(int dirfd, const char *name, const char *text, enum save how,
 		      struct ctn_err *err)
 {
-	if (how == SAVE_IN_PLACE)
-		return write_in_place(dirfd, name, text, err);
+	if (how == SAVE_IN_PLACE || how == SAVE_IN_PLACE_DURABLE)
+		return write_in_place(dirfd, name, text, how == SAVE_IN_PLACE_DURABLE, err);
 	if (how == SAVE_NEW)
 		return io_create_at(dirfd, name, text, strlen(text), 0600, true, err);
 	return io_replace_at(dirfd, name, text, strlen(text), 0600, how == SAVE_DURABLE, err);
@@ -255,6 +259,37 @@ int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
 		.oom_killed = json_object_get_boolean(json_object_object_get(o, "oom_killed")),
 		.started = get_u64(o, "started"),
 		.finished = get_u64(o, "finished"),
+	};
+	json_object_put(o);
+	return 0;
+}
+
+int state_save_restart(int dirfd, const struct state_restart *restart, bool durable,
+		       struct ctn_err *err)
+{
+	struct json_object *o = versioned();
+
+	json_object_object_add(o, "up", json_object_new_boolean(restart->up));
+	json_object_object_add(o, "tries", json_object_new_uint64(restart->tries));
+	json_object_object_add(o, "failures", json_object_new_uint64(restart->failures));
+	json_object_object_add(o, "restarts", json_object_new_uint64(restart->restarts));
+	json_object_object_add(o, "counted", json_object_new_uint64(restart->counted));
+	return save(dirfd, "restart", o, durable ? SAVE_IN_PLACE_DURABLE : SAVE_IN_PLACE, err);
+}
+
+int state_load_restart(int dirfd, struct state_restart *ret, struct ctn_err *err)
+{
+	struct json_object *o = NULL;
+	int r = load(dirfd, "restart", &o, err);
+
+	if (r < 0)
+		return r;
+	*ret = (struct state_restart){
+		.up = json_object_get_boolean(json_object_object_get(o, "up")),
+		.tries = (unsigned)get_u64(o, "tries"),
+		.failures = (unsigned)get_u64(o, "failures"),
+		.restarts = get_u64(o, "restarts"),
+		.counted = get_u64(o, "counted"),
 	};
 	json_object_put(o);
 	return 0;

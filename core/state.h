@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is on disk about one container: STATE/<id>/{spec,exit,layer,work,log,log.start} survive a
- * reboot, RUN/<id>/ does not. A session is there like a container, without layer and work. */
+/* What is on disk about one container: STATE/<id>/{spec,exit,restart,layer,work,log,log.start}
+ * survive a reboot, RUN/<id>/ does not. A session is there like a container, without layer and
+ * work. */
 #ifndef CTNFS_CORE_STATE_H
 #define CTNFS_CORE_STATE_H
 
@@ -48,6 +49,24 @@ int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
  * Written in place, whole or not at all as far as a killed server is concerned. */
 int state_save_exit(int dirfd, const struct state_exit *exit, struct ctn_err *err);
 int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err);
+
+/**
+ * struct state_restart - STATE/<id>/restart, of one that has, or had, a restart policy.
+ * @up:       it is to run: somebody has started it, and nobody has stopped it since.
+ * @tries:    starts in a row that no health came of; @failures: those that on-failure:N counts.
+ * @restarts: of all its life.
+ * @counted:  when that run began whose end is in @tries already; 0: none.
+ */
+struct state_restart {
+	bool up;
+	unsigned tries, failures;
+	uint64_t restarts, counted;
+};
+
+/** state_save_restart() - written in place, as an exit is; @durable: fsync'ed. */
+int state_save_restart(int dirfd, const struct state_restart *restart, bool durable,
+		       struct ctn_err *err);
+int state_load_restart(int dirfd, struct state_restart *ret, struct ctn_err *err);
 
 /** state_save_run() - RUN/<id>/spec: what the running program was started with, and the skeleton
  * under it. */

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 packages="gcc libc6-dev meson ninja-build pkg-config
 	libfuse3-dev libseccomp-dev libcap-dev libjson-c-dev musl-tools"
 # mount -t fuse.ctnfs, and what the examples use.
-packages="$packages fuse3 libcap2-bin util-linux procps iproute2 jq redis-server redis-tools"
+packages="$packages fuse3 libcap2-bin util-linux procps iproute2 jq redis-server redis-tools gnuplot-nox"
 # The tests use these as well.
 packages="$packages python3 python3-pytest clang-format mandoc strace rsync
 	runc umoci busybox-static"

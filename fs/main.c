@@ -16,6 +16,7 @@
 #include "../core/log.h"
 #include "mount.h"
 #include "node.h"
+#include "notify.h"
 #include "options.h"
 #include "park.h"
 #include "watch.h"
@@ -295,6 +296,16 @@ static int start(struct server *s, struct ctn_err *err)
 	return r < 0 ? r : report(s, err);
 }
 
+/* The service manager goes by it; a user has report(). */
+static void tell_ready(const struct server *s)
+{
+	struct ctn_err err = {0};
+
+	if (notify_send(&err, "READY=1\nMAINPID=%d\nSTATUS=Serving, containers at the start: %zu",
+			getpid(), container_count(s->fs.engine)) < 0)
+		log_warn("%s", err.text);
+}
+
 /* Return: 0 when unmounted from outside, else a signal or -errno. */
 static int serve(struct server *s)
 {
@@ -342,8 +353,10 @@ static int run(struct server *s)
 	if (r < 0) {
 		status = fail(&err, EXIT_FAILURE);
 	} else {
+		tell_ready(s);
 		r = serve(s);
 		ignore_signals();
+		(void)notify_send(NULL, "STOPPING=1\nSTATUS=Ending; containers go on");
 		if (r < 0) {
 			log_warn("serving ended: %s", strerror(-r));
 			status = EXIT_FAILURE;

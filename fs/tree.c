@@ -124,6 +124,7 @@ static const struct node nodes[] = {
 	VIEW(   "log.times",                                                                  "the log with the time and stdout or stderr before each line"),
 	EVENTS(                 0,                                                            "of the root's events, those of it and its sessions"),
 	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
+	FIELD(  "restart",                            "live",                                 "started again when it has ended: no, on-failure[:N], always, unless-stopped"),
 	DIR_ROW("execs",        0,                                                            "programs that are started in it while it runs: mkdir makes a session, rmdir ends and removes it"),
 	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log stdout stderr log.times log.max, each as above"),
 	RW(     "*",            N_SCRATCH | N_SESSION, NULL,     show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),

@@ -25,7 +25,7 @@
 #include "weaken.h"
 
 enum {
-	COPY_SIZE = 64 << 10, /* a pipe's capacity */
+	COPY_SIZE = 64 << 10, /* as much as one entry of the log's index stands for */
 	DRAIN_MAX = 64,	      /* reads from one pipe before the others get their turn */
 };
 
@@ -174,14 +174,12 @@ static void on_exit_of_first(struct monitor *m)
 	_exit(0);
 }
 
-/* poll() refuses more entries than the limit on open files, whatever is in them. */
-static nfds_t peers_used(const struct monitor *m)
+/* The kernel takes no more of them than RLIMIT_NOFILE allows descriptors; few are in use. */
+static int poll_used(struct pollfd *p, nfds_t n, int ms)
 {
-	nfds_t n = CONNECTIONS_MAX;
-
-	while (n > 0 && m->peers[n - 1] < 0)
+	while (n > 0 && p[n - 1].fd < 0)
 		n--;
-	return n;
+	return poll(p, n, ms);
 }
 
 static void loop(struct monitor *m)
@@ -201,7 +199,7 @@ static void loop(struct monitor *m)
 
 		for (int i = 0; i < CONNECTIONS_MAX; i++)
 			p[PEERS + i] = (struct pollfd){m->peers[i], POLLIN, 0};
-		if (poll(p, PEERS + peers_used(m), -1) < 0)
+		if (poll_used(p, ALL, -1) < 0)
 			continue;
 		if (p[REPORT].revents)
 			on_report(m);

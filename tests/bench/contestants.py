@@ -35,18 +35,27 @@ def tree_cpu(pid):
 class Program:
     """One of our C programs, which leads a life for each line it reads."""
 
+    every = 1  # it has its turn in each so many rounds
+
     def __init__(self, name, argv, env=None):
         self.name = name
         self.proc = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=subprocess.PIPE, text=True, env=env)
 
     def life(self, word):
+        self.begin(word)
+        return self.end()
+
+    def begin(self, words):
+        """Lines that it works on from now on; end() is what comes out of the next one."""
         try:
-            self.proc.stdin.write(word + "\n")
+            self.proc.stdin.write(words + "\n")
             self.proc.stdin.flush()
-            line = self.proc.stdout.readline()
         except BrokenPipeError:
-            line = ""
+            pass  # the end says why
+
+    def end(self):
+        line = self.proc.stdout.readline()
         if not line:
             self.proc.wait()
             raise Failed(self.proc.stderr.read().strip() or "it ended with %d" % self.proc.returncode)
@@ -81,8 +90,8 @@ class Client(Program):
     """Through the mount, by plain system calls. Its CPU time is the server's, the monitor's and the
     container's, all of which the server has waited for; and the client's own."""
 
-    def __init__(self, binary, mount, first, server):
-        super().__init__("ctnfs", [binary, mount, "bench-c", first])
+    def __init__(self, binary, mount, first, server, container="bench-c"):
+        super().__init__("ctnfs", [binary, mount, container, first])
         self.server = server
 
     def cpu(self):
@@ -92,10 +101,11 @@ class Client(Program):
 class Command:
     """A command a life; @make gives the arguments for a program."""
 
-    def __init__(self, name, make, cleanup=None):
+    def __init__(self, name, make, cleanup=None, every=1):
         self.name = name
         self.make = make
         self.cleanup = cleanup
+        self.every = every
         self.lives = 0
 
     def life(self, word):
@@ -120,6 +130,8 @@ class Command:
             for fd in (out, err, inner):
                 if fd >= 0:
                     os.close(fd)
+        if word == "first" and not text.strip().isdigit():
+            raise Failed("its program's output does not arrive: %r" % text)
         return {"total": (end - begin) / 1e3, "cpu": (usage.ru_utime + usage.ru_stime) * 1e6,
                 "first": (int(text) - begin) / 1e3 if word == "first" else 0}
 
@@ -173,7 +185,7 @@ class Server:
 
     def __init__(self, build, base):
         self.mount = os.path.join(base, "mnt")
-        os.mkdir(self.mount)
+        os.makedirs(self.mount)
         self.run = run_dir()
         options = "state=%s,run=%s" % (os.path.join(base, "ctn-state"), self.run)
         self.log = open(os.path.join(base, "server.log"), "w+")
@@ -191,18 +203,6 @@ class Server:
         self.log.flush()
         with open(self.log.name) as f:
             return f.read().strip()
-
-    def supervisors(self, count):
-        """KiB Pss of a running container's monitor, the mean of @count of them."""
-        dirs = [os.path.join(self.mount, "bench-m%d" % i) for i in range(count)]
-        for d in dirs:
-            os.mkdir(d)
-            write(d, "cmd", "sleep 600")
-        pss = [rollup(parent_of(int(read(d, "pid")))) for d in dirs]
-        for d in dirs:
-            write(d, "ctl", "kill")
-            os.rmdir(d)
-        return sum(pss) / count
 
     def close(self):
         if self.proc.poll() is None:
@@ -234,21 +234,3 @@ def parent_of(pid):
 def rollup(pid):
     with open("/proc/%d/smaps_rollup" % pid) as f:
         return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-
-
-def bwrap_supervisor(make):
-    """KiB Pss of the processes of bwrap's that stay while its program runs."""
-    proc = subprocess.Popen(make("/usr/bin/sleep") + ["600"], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
-    time.sleep(0.2)
-    try:
-        inner = children_of(proc.pid)
-        return sum(rollup(pid) for pid in [proc.pid] + inner)
-    finally:
-        proc.kill()
-        proc.wait()
-
-
-def children_of(pid):
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        return [int(p) for p in f.read().split()]

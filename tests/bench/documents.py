@@ -9,6 +9,11 @@ import os
 import shutil
 import time
 
+import figures
+
+NAME = "documents"
+MUST_RUN = ("a document",)
+GOAL = 1.3  # a document's time is at most this many times that of mkdir and cmd
 FILES, DOCUMENT = "mkdir and cmd", "new"
 
 
@@ -69,6 +74,7 @@ class Documents:
             values.clear()
 
     def turn(self):
+        """Once each way."""
         for way, make in ((FILES, self.by_files), (DOCUMENT, self.by_document)):
             begin = time.monotonic_ns()
             make()
@@ -77,3 +83,58 @@ class Documents:
             os.rmdir(self.name)
             if code != b"0\n":
                 raise OSError("the program ended with %s" % code.decode().strip())
+
+
+class Part:
+    def __init__(self, bench):
+        self.bench, self.absent = bench, bench.absent
+        self.ways = None
+
+    def enter(self):
+        if not self.bench.server:
+            self.absent["a document"] = "there is no server"
+            return
+        try:
+            self.ways = Documents(self.bench.server.mount, self.bench.base, self.bench.first)
+            self.ways.warm_up()
+        except OSError as e:
+            self.absent["a document"] = str(e)
+
+    def turn(self, number):
+        if "a document" in self.absent:
+            return
+        try:
+            self.ways.turn()
+        except OSError as e:
+            self.absent["a document"] = "in round %d: %s" % (number + 1, e)
+
+    def results(self):
+        if "a document" in self.absent:
+            return {}
+        found = figures.results({"ctnfs": self.ways.samples}, {})
+        found["ctnfs"]["bytes"] = len(self.ways.document)
+        return found
+
+    def close(self):
+        pass
+
+
+def report(found):
+    for kinds in found.values():
+        print("made and started: " + ", ".join("%s %s" % (way, figures.cell(kinds, way))
+                                               for way in (FILES, DOCUMENT)))
+
+
+def budget(found):
+    files, document = (figures.value(found, "ctnfs", way) for way in (FILES, DOCUMENT))
+    if not document:
+        return []
+    what = "a full OCI document of %d bytes" % found["ctnfs"]["bytes"]
+    return [figures.at_most(what, document / files, GOAL, "× mkdir and cmd")]
+
+
+def readme(found):
+    for line in budget(found):
+        return ["A document of %.0f KB to `new` takes %.2f times what `mkdir` and `cmd` take for the same container." % (
+            found["ctnfs"]["bytes"] / 1e3, line["value"])]
+    return []

@@ -11,15 +11,17 @@ import subprocess
 import time
 
 import contestants
+import figures
 import peers
 
+NAME = "exec"
 IDLE = 0.02
-SERIES = 5
-MANY, AT_ONCE = 32, 8
+SERIES = 3
+MANY, AT_ONCE = 24, 8
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as inside
 OURS, FLOOR = "exec", "true alone"
 MUST_RUN = (OURS, FLOOR)
-BARS = (  # what, the other, ours is at most this part of the other's
+BUDGET = (
     ("exec, back to back", "true", "nsenter", 1.5),
     ("exec, from idle", "true_idle", "nsenter", 1.5),
     ("exec, back to back", "true", "runc exec", 1 / 5),
@@ -46,7 +48,7 @@ class Spawner(contestants.Program):
 
     def turn(self):
         """(key, value) of each sample."""
-        self.run(2, 1)
+        self.run(1, 1)
         for _ in range(SERIES):
             yield "true", self.run(1, 1)[0]
         time.sleep(IDLE)
@@ -102,16 +104,16 @@ class RuntimeContainer:
         shutil.rmtree(self.states, ignore_errors=True)
 
 
-class Execs:
-    def __init__(self, args, base, root, server, absent):
-        self.program = os.path.join(args.programs, "spawn")
-        self.base, self.root, self.server = base, root, server
+class Part:
+    def __init__(self, bench):
+        self.program = bench.program("spawn")
+        self.base, self.root, self.server = bench.base, bench.root, bench.server
         self.all = []
-        self.absent = absent
+        self.absent = bench.absent
         self.samples = {}
         self.container = None
 
-    def enter(self, name, make):
+    def admit(self, name, make):
         """One contestant, if its command succeeds."""
         contestant = None
         try:
@@ -125,8 +127,11 @@ class Execs:
         self.all.append(contestant)
         self.samples[name] = {}
 
-    def enter_all(self):
-        self.enter(FLOOR, lambda: Spawner(FLOOR, self.program, ["true"]))
+    def enter(self):
+        if not self.server:
+            self.absent[OURS] = self.absent[FLOOR] = "there is no server"
+            return
+        self.admit(FLOOR, lambda: Spawner(FLOOR, self.program, ["true"]))
         try:
             self.container = Container(self.server)
         except OSError as e:
@@ -134,11 +139,11 @@ class Execs:
             return
         serve = (self.server.pid, self.container.monitor)
         file = os.path.join(self.container.path, "exec")
-        self.enter(OURS, lambda: Spawner(OURS, self.program, [file, "true"], serve))
+        self.admit(OURS, lambda: Spawner(OURS, self.program, [file, "true"], serve))
         nsenter = ["nsenter", "--all", "-t", str(self.container.pid), "true"]
-        self.enter("nsenter", lambda: Spawner("nsenter", self.program, nsenter))
+        self.admit("nsenter", lambda: Spawner("nsenter", self.program, nsenter))
         for tool in ("runc", "crun"):
-            self.enter(tool + " exec", lambda t=tool: self.runtime(t))
+            self.admit(tool + " exec", lambda t=tool: self.runtime(t))
 
     def runtime(self, tool):
         c = RuntimeContainer(tool, self.base, self.root)
@@ -156,8 +161,33 @@ class Execs:
                 self.all.remove(contestant)
                 contestant.close()
 
+    def results(self):
+        return figures.results(self.samples, self.absent)
+
     def close(self):
         for contestant in self.all:
             contestant.close()
         if self.container:
             self.container.close()
+
+
+def report(found):
+    print("`true` in a container that runs. CPU: mean. × nsenter: one, from idle, many, CPU.\n")
+    rows = [[name] + [figures.cell(kinds, key) for _, key in COLUMNS] +
+            ["  ".join(figures.number(figures.ratio(found, name, key, "nsenter")) for _, key in COLUMNS)]
+            for name, kinds in found.items()]
+    figures.print_rows([""] + [title for title, _ in COLUMNS] + ["× nsenter"], rows)
+
+
+def budget(found):
+    return list(figures.judge(found, OURS, BUDGET))
+
+
+COMMANDS = {"exec": "`db/exec true`", "nsenter": "`nsenter --all true`"}
+
+
+def readme(found):
+    rows = [[COMMANDS.get(name, "`%s`" % name)] + [figures.ms(figures.value(found, name, key)) for _, key in COLUMNS]
+            for name in found if name != FLOOR]
+    return (["`true` in a container that runs already. nsenter joins no control group and takes no rights away:", ""] +
+            figures.markdown(["", "one after the other", "from idle", "%d at a time" % AT_ONCE, "processor time"], rows))

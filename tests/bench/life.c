@@ -3,7 +3,8 @@
  *
  *	life MOUNT NAME FIRST	one for each line of standard input (see bench.h)
  *
- * NAME: of the container. FIRST: the program of first.c. */
+ * NAME: of the container. FIRST: the program of first.c. A line "keep FROM TO" makes and starts
+ * NAME-FROM, … up to but without NAME-TO, which sleep; "drop FROM TO" kills and removes them. */
 #include <errno.h>
 #include <stdbool.h>
 
@@ -74,6 +75,45 @@ static uint64_t life_lead(int mount, const char *name, const char *first, uint64
 	return said;
 }
 
+static void keep(int mount, const char *name)
+{
+	int dir;
+
+	BENCH_TRY(name, mkdirat(mount, name, 0755));
+	dir = BENCH_TRY(name, openat(mount, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+	put(dir, "cmd", "/usr/bin/sleep infinity\n");
+	close(dir);
+}
+
+static void drop(int mount, const char *name)
+{
+	int dir = BENCH_TRY(name, openat(mount, name, O_PATH | O_DIRECTORY | O_CLOEXEC));
+
+	put(dir, "ctl", "kill\n");
+	close(dir);
+	BENCH_TRY(name, unlinkat(mount, name, AT_REMOVEDIR));
+}
+
+/* Return: whether the line is one of those. */
+static bool many(int mount, const char *name, const char *line)
+{
+	uint64_t begin = bench_now();
+	unsigned from, to;
+	char verb[8];
+
+	if (sscanf(line, "%7s %u %u", verb, &from, &to) != 3)
+		return false;
+	for (unsigned i = from; i < to; i++) {
+		char each[64];
+
+		snprintf(each, sizeof(each), "%s-%u", name, i);
+		(strcmp(verb, "keep") == 0 ? keep : drop)(mount, each);
+	}
+	printf("{\"total\": %.1f}\n", bench_us(begin, bench_now()));
+	fflush(stdout);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	char line[32];
@@ -86,8 +126,11 @@ int main(int argc, char **argv)
 	mount = BENCH_TRY(argv[1], open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	while (fgets(line, sizeof(line), stdin)) {
 		bool first = strcmp(line, "first\n") == 0;
-		uint64_t at[STEPS], begin = bench_now(), said, copying;
+		uint64_t at[STEPS], begin, said, copying;
 
+		if (many(mount, argv[2], line))
+			continue;
+		begin = bench_now();
 		said = life_lead(mount, argv[2], first ? argv[3] : NULL, at);
 		copying = at[COPY] - at[MKDIR];
 		printf("{\"total\": %.1f, \"first\": %.1f, \"mkdir\": %.1f, \"cmd\": %.1f, "

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The other tools, each told to make as much of a container as it makes by default."""
 
+import glob
 import json
 import os
 import subprocess
@@ -54,7 +55,7 @@ def root_make(path, first):
 
 def bundle_make(bundle, root, argv, seccomp):
     os.makedirs(bundle)
-    subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+    subprocess.run(["runc", "spec"], cwd=bundle, check=True, stderr=subprocess.PIPE)
     path = os.path.join(bundle, "config.json")
     with open(path) as f:
         config = json.load(f)
@@ -70,13 +71,87 @@ def bundle_make(bundle, root, argv, seccomp):
         json.dump(config, f)
 
 
-def bwrap(program, first):
-    links = [arg for name in LINKS if os.path.islink("/" + name)
-             for arg in ("--symlink", os.readlink("/" + name), "/" + name)]
-    return (["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr"] + links +
-            ["--ro-bind", first, "/first", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", program])
+# --- those that are told all by their arguments. Each gives (a function from a program to the
+# arguments, a function to clean up, in each how many rounds it has its turn). ---
 
 
-def unshare(program, first):
-    return ["unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--pid",
-            "--cgroup", "--fork", "--mount-proc", first if program == "/first" else program]
+def links():
+    return [(os.readlink("/" + name), "/" + name) for name in LINKS if os.path.islink("/" + name)]
+
+
+def bwrap(base, root, first):
+    del base, root
+    symlinks = [arg for target, path in links() for arg in ("--symlink", target, path)]
+
+    def make(program):
+        return (["bwrap", "--unshare-all", "--die-with-parent", "--ro-bind", "/usr", "/usr"] + symlinks +
+                ["--ro-bind", first, "/first", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", program])
+    return make, None, 1
+
+
+def unshare(base, root, first):
+    del base, root
+
+    def make(program):
+        return ["unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--pid",
+                "--cgroup", "--fork", "--mount-proc", first if program == "/first" else program]
+    return make, None, 1
+
+
+def nspawn(base, root, first):
+    """It refuses a root with the base name of another's propagation directory that is in use."""
+    del base, first
+
+    def make(program):
+        return ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--as-pid2",
+                "--private-network", "--machine=ctnfs-bench-%d" % os.getpid(), "-D", root,
+                "--bind-ro=/usr", program]
+    return make, None, 3
+
+
+def lxc(base, root, first):
+    del first
+    place = os.path.join(base, "lxc")
+    os.makedirs(place)
+    config = os.path.join(place, "config")
+    with open(config, "w") as f:
+        f.write("lxc.rootfs.path = dir:%s\nlxc.uts.name = bench\nlxc.net.0.type = empty\nlxc.console.path = none\n"
+                "lxc.mount.auto = proc sys\nlxc.mount.entry = /usr usr none bind,ro 0 0\n" % root)
+
+    def make(program):
+        return ["lxc-start", "-P", place, "-n", "ctnfs-bench-%d" % os.getpid(), "-f", config, "-F", "--",
+                program]
+    return make, lambda: forget_groups("lxc.pivot"), 1
+
+
+def podman(base, root, first):
+    """crun refuses these hosts with both versions of control groups, and so runc works for it."""
+    del first
+    place = os.path.join(base, "podman")
+
+    def make(program):
+        return ["podman", "--root", place + "/root", "--runroot", place + "/run",
+                "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc",
+                "run", "--rm", "--network", "none", "--log-driver", "none",
+                "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096",
+                "--volume", "/usr:/usr:ro", "--rootfs", root, program]
+
+    return make, lambda: forget_groups("libpod_parent"), 3
+
+
+def bare(base, root, first):
+    del base, root
+    return lambda program: [first if program == "/first" else program], None, 1
+
+
+COMMANDS = {"bwrap": bwrap, "unshare": unshare, "lxc-start": lxc, "systemd-nspawn": nspawn,
+            "podman + runc": podman, "exec alone": bare}
+
+
+def forget_groups(name):
+    """The empty control groups that they leave behind in each hierarchy."""
+    for path in glob.glob("/sys/fs/cgroup/*/" + name) + glob.glob("/sys/fs/cgroup/" + name):
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass  # somebody else's, too

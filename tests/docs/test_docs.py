@@ -141,6 +141,7 @@ EXPECTED = [  # of each block, in order
      r"PING_MBULK: .* requests per second", r"SET: .* requests per second"],
     [r"Ready to accept connections", r"^0$"],
     [r"^0\napple\nfig\npear$", r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout apple$"],
+    [r"^up\nup\nup$", r"^exited$", r"^Restarts:\t[2-9]$"],
     [r"^#NAME +STATE ", r"^db +running ", r"^eater +running ", r"^db +running ", r"^oom_kill 1$", r"^last_oom ",
      r'^ctnfs_container_cpu_seconds_total\{name="db",id="[0-9a-f]{12}"\} \d'],
     [r"^running\nredis$", r"^db2$", r'^>   "name": "db2",$', r'^\{"uid":\d+,"gid":\d+',
@@ -150,7 +151,7 @@ EXPECTED = [  # of each block, in order
 ]
 
 
-REFUSALS = {6: 1, 8: 3}  # of a session's number: how many commands fail in it
+REFUSALS = {7: 1, 9: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():
@@ -192,16 +193,25 @@ def test_ports_in_the_readme_are_those_of_the_example():
 
 # --- examples ---
 
+JOBS = os.environ.get("JOBS", "20")  # of queue.sh, which has a hundred by itself
+
 EXAMPLE_OUTPUT = {
     "hello.sh": [r"^PONG$", r"^State:\trunning$", r"^0$"],
     "one-shot.sh": [r"^working as root on job$", r"^exit code 3$", r" squared is \d+, exit code 0$"],
     "limit.sh": [r"^memory limit: 33554432 bytes$", r"^exit code 137$", r"^OomKilled:\t1$",
                  r"^oom_kill [1-9]", r"^times that pids.max refused: [1-9]", r"^nr_throttled [1-9]",
                  r"^max 100000$", r"^exit code 137$"],
+    "health.sh": [r"^db: no answer \(1\)\ndb: no answer \(2\)\ndb: restarted$", r"^db answers again$",
+                  r"^it is another process$", r"^Restarts:\t[1-9]"],
     "inside.sh": [
         r"^PONG$", r"^hello, world$", r"^redis in /tmp, blue$", r"^15$", r"^status 7$",
         r"^counted 1000, exit code 0$", r"^2 sleepers$", r"^0 sleepers$", r"^stdout$"],
+    "plot.sh": [r"^ +\d+ [+|].*\n(?: .*\n)+ +seconds", r"^most: [4-9]\d MiB$", r"^the picture has \d{4,5} bytes$"],
+    "queue.sh": [r"^job 1: exit code 0, it said 1$", r"^job 10: exit code 1, it said 100$",
+                 r"^20 jobs have ended, 2 of them failed\nat most 4 were there at a time$"],
     "ports.sh": [r"^PONG$", r"^eth0@\S+ +UP +192\.0\.2\.2/24 ", r"^net /run/netns/ctnfs-ports \d+$"],
+    "ship-logs.sh": [r"^ +1 db stderr an error$", r"^ +1 late stdout line 5$", r"^ +1 web stdout line 1$",
+                     r"^each line once$"],
     "sharing.sh": [
         r"^container:db\ncontainer:db$", r"^0\nPONG$", r"^redis-server$", r"^the same network$",
         r"^net container:db \d+ db$", r"^pid container:db \d+ db$", r"^user container:db \d+ db$",
@@ -213,6 +223,10 @@ EXAMPLE_OUTPUT = {
         r"^0$", r'^\[\{.*"soft":512.*\}\]\n\{"limit":33554432\}$', r" EOPNOTSUPP new: hooks ",
         r" EINVAL new: cmt .*did you mean cmd", r"^web/user:redis$",
         r"^1\nredis\nhello from the host\n80\n1024\n4096\nmkdir: .*No space left"],
+    "supervise.sh": [r"^(shy has ended with exit code 1\n){2}shy has ended with exit code 0\nit needed 3 runs$",
+                     r"^(bad has ended with exit code 7\n){2}given up: 7$"],
+    "top.sh": [r"^busy +running +\d+\.\d% +\d+\.\d MiB +1$", r"^lazy +running +0\.\d% ",
+               r"^the most processor time: busy$"],
     "tutorial.sh": [
         r"^running\n\d+$", r"Ready to accept", r"redis-server", r"^1$", r"^NSpid:\t\d+\t1$",
         r"^LEVEL=high$", r"^LEVEL=low$", r"^net new \d+$", r"^net: its own$",
@@ -231,11 +245,19 @@ APART = {"ports.sh": ["unshare", "--net", "--mount", "sh", "-c", "mount -t tmpfs
                       "sh"]}
 
 
+NEEDS = {"plot.sh": "gnuplot"}  # a program that the host may not have
+
+
+def skip_without(name):
+    if name in NEEDS and not have(NEEDS[name]):
+        pytest.skip("%s is not installed, which %s needs" % (NEEDS[name], name))
+
+
 def example_env(session):
     """The server of the examples on directories and ids of this test run, so that what it leaves
     is found."""
     base = session.id_base + next(session.count) % harness.SERVERS_AT_ONCE * harness.IDS_EACH
-    env = dict(os.environ, LC_ALL="C.UTF-8", TMPDIR=session.base,
+    env = dict(os.environ, LC_ALL="C.UTF-8", TMPDIR=session.base, JOBS=JOBS,
                CTNFS_SUBID="%d:%d" % (base, harness.IDS_EACH))
     env["CTNFS_BUILD"] = os.path.dirname(basics.build_path("ctnfs"))
     return env
@@ -258,6 +280,7 @@ def check_example(name, r, session):
 @pytest.mark.skipif(not have("redis-server"), reason="redis-server is not installed")
 @pytest.mark.parametrize("name", sorted(EXAMPLE_OUTPUT))
 def test_examples_bring_their_own_mount(session, no_leaks, name):
+    skip_without(name)
     before = set(os.listdir(session.base))
     command = APART.get(name, []) + [os.path.join(EXAMPLES, name)]
     r = subprocess.run(command, env=example_env(session), text=True, capture_output=True,
@@ -270,7 +293,9 @@ def test_examples_bring_their_own_mount(session, no_leaks, name):
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("name", sorted(set(EXAMPLE_OUTPUT) - set(APART)))
 def test_examples_on_a_mount(server, name, shell):
+    skip_without(name)
     r = subprocess.run([shell, os.path.join(EXAMPLES, name), server.mnt], text=True,
+                       env=dict(os.environ, JOBS=JOBS),
                        capture_output=True, stdin=subprocess.DEVNULL, timeout=limit(50))
     check_example(name, r, server.session)
     assert server.containers() == []

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from basics import build_path, err_name, have, limit, put, until
+from basics import build_path, err_name, have, limit, put, slurp, until
 from containers import Ctn
 from harness import LIVE, mounts_at, server_env
 
@@ -330,3 +330,20 @@ def test_writes_of_a_path_on_its_own_mount_end(ctn):
     """A directory on the mount itself as layer or program is refused, never waited for."""
     r = put(ctn.path("cmd"), ctn.server.mnt + "/README\n")
     assert err_name(r) in ("ENOENT", "EACCES", "EINVAL")
+
+
+def test_few_descriptors(new_server, tmp_path):
+    """A limit lower than the connections that a monitor could have: it sleeps all the same."""
+    program = tmp_path / "few"
+    program.write_text("#!/bin/sh\nulimit -n 60\nexec %s \"$@\"\n" % build_path("ctnfs"))
+    program.chmod(0o755)
+    server = new_server(start=False)
+    server.program = str(program)
+    server.start()
+    c = server.make()
+    c.sh("echo ready; sleep 1000").until_log("ready")
+    monitor = "/proc/%s/" % re.search(r"PPid:\t(\d+)", slurp("/proc/%d/status" % c.pid()))[1]
+    until(lambda: slurp(monitor + "stat").split()[2] == "S", "it sleeps")
+    before = slurp(monitor + "schedstat").split()[2]  # how often it has run
+    c.get("state")
+    assert slurp(monitor + "schedstat").split()[2] == before

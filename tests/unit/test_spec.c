@@ -24,6 +24,7 @@ static void test_defaults(void)
 		{"ns.list",
 		 "cgroup new\nipc new\nmnt new\nnet new\npid new\ntime host\nuser new\nuts new\n"},
 		{"log.max", "16777216\n"},
+		{"restart", "no\n"},
 	};
 	struct spec *s = spec_new("db");
 
@@ -46,7 +47,7 @@ static void test_table(void)
 		CHECK(spec_field_find(f->name) == f);
 		CHECK(f->show && f->store);
 	}
-	CHECK(n == 28);
+	CHECK(n == 29);
 	CHECK(!spec_field_find("memory.limit") && !spec_field_find("") && !spec_field_find("ns/"));
 }
 
@@ -165,6 +166,43 @@ static void test_log_max(void)
 	CHECK_ERR(put(&s, "log.max", "9223372036854775808", &check_err), ERANGE, "too large");
 	CHECK_ERR(put(&s, "log.max", "8388608T", &check_err), ERANGE, "too large");
 	spec_put(s);
+}
+
+static void test_restart(void)
+{
+	static const char *const words[] = {
+		"no\n",		 "on-failure\n",     "on-failure:1\n",
+		"always\n",	 "unless-stopped\n", "on-failure:1000000\n",
+		"on-failure:2\n"};
+	static const char *const bad[] = {"",
+					  "yes",
+					  "on-failure:",
+					  "on-failure:0",
+					  "always:1",
+					  "on-failure:-1",
+					  "on-failure:+1",
+					  "on-failure:1 "
+					  "2"};
+	struct spec *s = spec_new("db"), *copy;
+
+	CHECK(!spec_restarts(s, 1, 0));
+	for (size_t i = 0; i < CTN_COUNT(words); i++) {
+		CHECK(put(&s, "restart", words[i], NULL) == 0);
+		CHECK_STR(text_of(s, "restart"), words[i]);
+		check_echo(s, "restart");
+	}
+	for (size_t i = 0; i < CTN_COUNT(bad); i++)
+		CHECK_ERR(put(&s, "restart", bad[i], &check_err), EINVAL, "restart: ");
+	CHECK_ERR(put(&s, "restart", "on-failure:1000001", &check_err), ERANGE, "restart: ");
+	copy = spec_dup(s);
+	CHECK_STR(text_of(copy, "restart"), "on-failure:2\n");
+	CHECK(spec_restarts(copy, 1, 1) && !spec_restarts(copy, 1, 2) &&
+	      !spec_restarts(copy, 0, 0));
+	CHECK(put(&s, "restart", "on-failure", NULL) == 0 && spec_restarts(s, 255, 1000000));
+	CHECK(put(&s, "restart", "always", NULL) == 0 && spec_restarts(s, 0, 1000000));
+	CHECK(put(&s, "restart", "unless-stopped", NULL) == 0 && spec_restarts(s, 0, 0));
+	spec_put(s);
+	spec_put(copy);
 }
 
 static void test_caps(void)
@@ -392,6 +430,7 @@ static const struct check_test tests[] = {
 	{"hostname", test_hostname},
 	{"flags", test_flags},
 	{"log.max", test_log_max},
+	{"restart", test_restart},
 	{"caps", test_caps},
 	{"seccomp", test_seccomp},
 	{"seccomp: deltas", test_seccomp_deltas},

@@ -67,6 +67,7 @@ static const struct {
 	{"{\"log.max\": 8192}", "log.max", "8192\n"},
 	{"{\"log.max\": \"1M\"}", "log.max", "1048576\n"},
 	{"{\"log.max\": \"max\"}", "log.max", "max\n"},
+	{"{\"restart\": \"always\"}", "restart", "always\n"},
 	{"{\"caps\": [\"none\", \"+kill\"]}", "caps", "cap_kill\n"},
 	{"{\"caps\": \"chown\\nkill\"}", "caps", "cap_chown\ncap_kill\n"},
 	/* as in the file: where a name stands alone, it is not the default that is amended */
@@ -148,6 +149,7 @@ static const char everything[] = "{\n"
 				 "    \"uts\": \"new\"\n"
 				 "  },\n"
 				 "  \"log.max\": \"max\",\n"
+				 "  \"restart\": \"on-failure:5\",\n"
 				 "  \"cgroup\": {\n"
 				 "    \"memory.limit\": \"64M\",\n"
 				 "    \"cpu.max\": \"50000 100000\",\n"
@@ -279,6 +281,8 @@ static const struct {
 	{"{\"oom_score_adj\": 1e2}", EINVAL, "a whole number is expected"},
 	{"{\"oom_score_adj\": 9223372036854775808}", EINVAL, "out of range"},
 	{"{\"log.max\": 1}", EINVAL, "log.max (line 1, column 13): log.max: at least 4096"},
+	{"{\"restart\": \"maybe\"}", EINVAL, "restart (line 1, column 13): restart: 'maybe'"},
+	{"{\"restart\": true}", EINVAL, "restart (line 1, column 13): "},
 	{"{\"log.max\": -1}", EINVAL, "log.max (line 1, column 13): log.max: '-1'"},
 	{"{\"log.max\": \"64X\"}", EINVAL, "log.max (line 1, column 13): log.max: '64X'"},
 	/* texts */

@@ -70,6 +70,7 @@ static void test_everything(void)
 	CHECK(put(&a, "user", "1:2", NULL) == 0 && put(&a, "hostname", "h", NULL) == 0);
 	CHECK(put(&a, "caps", "kill", NULL) == 0);
 	CHECK(put(&a, "seccomp", "{\"defaultAction\": \"SCMP_ACT_LOG\"}\n-mount\n", NULL) == 0);
+	CHECK(put(&a, "restart", "on-failure:3", NULL) == 0);
 	CHECK(put(&a, "log.max", "max", NULL) == 0 && put(&a, "ns/net", "host", NULL) == 0);
 	CHECK(spec_set_knob(a, "cpu.max", "50000 100000", NULL) == 0);
 	CHECK(spec_set_knob(a, "io.max", "8:0 rbps=1", NULL) == 0);
@@ -112,7 +113,8 @@ static void test_order(void)
 	const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 
 	CHECK(strncmp(text, "{\"name\":\"db\",\"cmd\":[],\"start\":1,\"env\":{},", 41) == 0);
-	CHECK(strstr(text, "\"log.max\":16777216,\"cgroup\":{\"pids.max\":4096}}"));
+	CHECK(strstr(text,
+		     "\"log.max\":16777216,\"restart\":\"no\",\"cgroup\":{\"pids.max\":4096}}"));
 	CHECK(!strstr(text, "\"ns") && !strstr(text, "hostname"));
 	json_object_put(o);
 	spec_put(s);

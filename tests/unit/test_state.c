@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "io.h"
@@ -102,6 +103,31 @@ static void test_exit(void)
 	}
 }
 
+static void test_restart(void)
+{
+	const struct state_restart rows[] = {
+		{.up = true},
+		{.up = true,
+		 .tries = UINT_MAX,
+		 .failures = 1000000,
+		 .restarts = UINT64_MAX / 2,
+		 .counted = 1700000000123456789},
+		{.restarts = 7},
+	};
+	struct state_restart r;
+	struct stat st;
+
+	CHECK_ERR(state_load_restart(dir, &r, &check_err), ENOENT, "restart");
+	for (size_t i = 0; i < CTN_COUNT(rows); i++) {
+		CHECK(state_save_restart(dir, &rows[i], i % 2, NULL) == 0);
+		CHECK(state_load_restart(dir, &r, NULL) == 0);
+		CHECK(r.up == rows[i].up && r.tries == rows[i].tries);
+		CHECK(r.failures == rows[i].failures && r.restarts == rows[i].restarts);
+		CHECK(r.counted == rows[i].counted);
+		CHECK(fstatat(dir, "restart", &st, 0) == 0 && st.st_size == 512);
+	}
+}
+
 static void test_run(void)
 {
 	struct spec *a = spec_new("db"), *b = NULL;
@@ -179,6 +205,9 @@ static void check_all_refused(const char *text, const char *sentence)
 
 	write_text("spec", text);
 	write_text("exit", text);
+	write_text("restart", text);
+	CHECK_ERR(state_load_restart(dir, &(struct state_restart){0}, &check_err), EINVAL,
+		  sentence);
 	CHECK_ERR(state_load(dir, &rec, &check_err), EINVAL, sentence);
 	CHECK_ERR(state_load_exit(dir, &e, &check_err), EINVAL, sentence);
 	CHECK_ERR(state_load_run(dir, &spec, &skeleton, &kills, &check_err), EINVAL, sentence);
@@ -295,6 +324,7 @@ static const struct check_test tests[] = {
 	{"record", test_record},
 	{"record of a session", test_session},
 	{"exit", test_exit},
+	{"restart", test_restart},
 	{"run", test_run},
 	{"monitor's status", test_status},
 	{"start of the log", test_log_start},
@@ -308,7 +338,8 @@ static const struct check_test tests[] = {
 /* Every save leaves the file itself and nothing beside it. */
 static void remove_known(void)
 {
-	static const char *const names[] = {"spec", "exit", "log.start", WIRE_STATUS_NAME};
+	static const char *const names[] = {"spec", "exit", "restart", "log.start",
+					    WIRE_STATUS_NAME};
 
 	for (size_t i = 0; i < CTN_COUNT(names); i++)
 		(void)unlinkat(dir, names[i], 0);
