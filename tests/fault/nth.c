@@ -122,12 +122,14 @@ static void attach_all(void)
 	while ((d = readdir(dir))) {
 		pid_t tid = atoi(d->d_name);
 
-		if (tid <= 0)
+		if (tid <= 0 || find(tid))
 			continue;
-		if (ptrace(PTRACE_SEIZE, tid, NULL, options) < 0)
+		if (ptrace(PTRACE_SEIZE, tid, NULL, options) < 0 ||
+		    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0) {
+			if (errno == ESRCH)
+				continue; /* it has ended meanwhile */
 			give_up("nth: attach");
-		if (ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0)
-			give_up("nth: interrupt");
+		}
 		add(tid, root, 0);
 	}
 	closedir(dir);
@@ -280,6 +282,7 @@ static void loop(void)
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	p[1].fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	attach_all();
+	attach_all(); /* what was made meanwhile */
 	printf("ready\n");
 	fflush(stdout);
 	while (wait_all()) {

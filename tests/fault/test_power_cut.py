@@ -231,7 +231,7 @@ def test_damaged_records(server, damage):
         server.start()
         assert "A=1" in good.lines("env") and good.state() == ("created" if name == "spec" else "exited")
         assert good.output("echo fine").endswith("fine\n")
-        if DAMAGES[damage](data) != data:
+        if DAMAGES[damage](data) != data and (name, damage) != ("log.start", "cut off"):  # an older one's form
             told_it = server.read("error") + (c.read("error") if exists(c) else "")
             assert name in told_it, "nothing is said about a damaged %s: %s" % (name, told_it)
         if name == "spec":
