@@ -181,6 +181,9 @@ int container_print_oci(struct container *c, FILE *out, struct ctn_err *err);
 /** container_print_seccomp(), _ns_list(), _ps(): the text of those files. */
 int container_print_seccomp(struct container *c, FILE *out, struct ctn_err *err);
 int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err);
+/** container_print_denied() - the calls that its filter has denied and that are kept, oldest first,
+ * a line each: time, thread on the host, program, call with its arguments. */
+int container_print_denied(struct container *c, FILE *out, struct ctn_err *err);
 /** container_print_ns_foreign() - the kinds of namespace that it is in, whose owner is no user
  * namespace of its own, a blank between: capabilities do not reach there. */
 void container_print_ns_foreign(struct container *c, FILE *out);

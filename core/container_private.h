@@ -119,6 +119,7 @@ struct container {
 	uint64_t log_start, log_uncounted; /* state_load_log_start() */
 	uint64_t log_checked;		   /* entries of the log's index that were found sound */
 	bool log_bad;			   /* one was not */
+	uint64_t denied;		   /* number of the newest denied call looked at */
 	struct life_waiter waiters;	   /* head of a ring */
 	struct life_waiter
 		maker; /* container_create.c's, while it is not ready because it must
@@ -298,6 +299,16 @@ int container_cgroup_procs(const struct container *c, pid_t **ret, size_t *ret_n
 int container_cgroup_kill(const struct container *c, unsigned ms, struct ctn_err *err);
 /** container_cgroup_remove() - -EBUSY with a sentence while a process is in it. */
 int container_cgroup_remove(const struct container *c, struct ctn_err *err);
+
+/* container_denied.c */
+/** denied_note() - put into the journal which calls were denied for the first time since the last
+ * look; the caller tells. No lock held.
+ * denied_settle() - call @add with those that the journal lacks: after the one at @told (0: it has
+ * none of the run that began at @since). Before there are events. */
+enum { DENIED_DETAIL_LEN = 256 };
+void denied_note(struct container *c);
+void denied_settle(struct container *c, uint64_t told, uint64_t since,
+		   void (*add)(void *arg, uint64_t time, const char *detail), void *arg);
 
 /* container_devices.c */
 /** container_devices_fresh() - its control group was just made, and has the default list. */

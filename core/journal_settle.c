@@ -109,6 +109,27 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 	    when, detail);
 }
 
+/* To be passed through denied_settle(). */
+struct denied {
+	struct facts *f;
+	struct container *c;
+};
+
+static void add_denied(void *arg, uint64_t time, const char *detail)
+{
+	const struct denied *d = arg;
+
+	add(d->f, d->c, NULL, JOURNAL_DENIED, time, detail);
+}
+
+static void settle_denied(struct facts *f, struct container *c, const struct journal_known *k,
+			  uint64_t started)
+{
+	struct denied d = {f, c};
+
+	denied_settle(c, k->started == started ? k->denied : 0, started, add_denied, &d);
+}
+
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)
 {
 	const bool up = c->state == CTN_RUNNING || c->state == CTN_PAUSED;
@@ -120,6 +141,7 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
+	settle_denied(f, c, k, last);
 	if (last && c->oom.time >= last &&
 	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
 		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);

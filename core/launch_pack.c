@@ -295,6 +295,7 @@ static uint32_t start_flags(const struct container *c, const struct spec *spec, 
 	flags |= c->parent ? WIRE_ENTER : 0u;
 	flags |= spec->no_new_privs ? WIRE_NO_NEW_PRIVS : 0u;
 	flags |= spec->init ? WIRE_INIT : 0u;
+	flags |= spec->notify ? WIRE_NOTIFY : 0u;
 	flags |= spec->tty ? WIRE_TTY : 0u;
 	flags |= spec->rootfs ? WIRE_ROOT_OWN : 0u;
 	flags |= spec->oci && spec->oci->uids.len > 0 ? WIRE_MAPS_GIVEN : 0u;

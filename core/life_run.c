@@ -129,6 +129,7 @@ void mark_running(struct container *c)
 		container_note_error(c->engine, c, "exit", &err);
 	restart_settle(c, &(struct ctn_err){0}); /* it has been started once more */
 	waiters_done(&list, 0, NULL);
+	denied_note(c);
 	engine_tell(c);
 }
 
@@ -221,6 +222,10 @@ static bool socket_read(struct container *c)
 		on_status(c, &msg.status, ctn_take_fd(fds[0]), ctn_take_fd(fds[1]));
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_ERROR)
 		on_error(c, &msg.error);
+	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_DENIED) {
+		denied_note(c);
+		engine_tell(c);
+	}
 	ctn_close_fd(&fds[0]);
 	ctn_close_fd(&fds[1]);
 	return true;
@@ -341,6 +346,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	sessions_rest(c); /* whose last processes may have ended with it only */
 	oom_note(c, finished);
 	count_oom(c, &e);
+	denied_note(c);
 	if (state_save_exit(c->dirfd, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	if (finish_mark(c, &e) && start_go(c, &err) < 0)

@@ -70,6 +70,15 @@ struct seccomp_program seccomp_program(const struct seccomp_profile *profile);
  */
 int seccomp_check(const struct json_at *at, bool strict, char **ret, struct ctn_err *err);
 
+/**
+ * seccomp_call() - name the call @nr of an AUDIT_ARCH_…: "mount", of another ABI than this
+ * machine's "i386:mount"; "453" where it has no name.
+ * Return: how many arguments it takes, as far as that is known of one that profiles deny; else 6.
+ * Thread: any.
+ */
+enum { SECCOMP_CALL_LEN = 80 };
+size_t seccomp_call(uint32_t arch, int nr, char ret[SECCOMP_CALL_LEN]);
+
 /** seccomp_delta_check() - is @call, without its sign, one that a delta can name? -EINVAL with
  * those that may be meant. Thread: any. */
 int seccomp_delta_check(const char *call, struct ctn_err *err);

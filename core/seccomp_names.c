@@ -87,6 +87,24 @@ int seccomp_number(enum seccomp_abi abi, const char *name)
 	return number < SECCOMP_NUMBERS ? number : SECCOMP_NO_CALL;
 }
 
+bool seccomp_name(enum seccomp_abi abi, int number, char ret[SECCOMP_NAME_LEN])
+{
+	ctn_autofree char *name = NULL;
+	const int bit = abi == SECCOMP_X32 ? SECCOMP_X32_BIT : 0;
+
+	if (number < 0 || number >= SECCOMP_NUMBERS)
+		return false;
+	name = seccomp_syscall_resolve_num_arch(abi_tokens[abi], number | bit);
+	for (size_t i = 0; !name && i < CTN_COUNT(youngs); i++) {
+		if (youngs[i].number[abi] == number)
+			name = strdup(youngs[i].name);
+	}
+	if (!name || strlen(name) >= SECCOMP_NAME_LEN)
+		return false;
+	strcpy(ret, name);
+	return true;
+}
+
 bool seccomp_known(const char *name)
 {
 	for (int abi = 0; abi < SECCOMP_ABIS; abi++) {

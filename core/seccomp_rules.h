@@ -97,6 +97,10 @@ struct seccomp_profile {
 int seccomp_number(enum seccomp_abi abi, const char *name);
 bool seccomp_known(const char *name);
 
+/** seccomp_name() - the name of the call with that number, without x32's bit. Return: whether it
+ * has one. */
+bool seccomp_name(enum seccomp_abi abi, int number, char ret[SECCOMP_NAME_LEN]);
+
 /** seccomp_near() - known names that @name may be meant for, with blanks between. "" for none. */
 void seccomp_near(const char *name, char *ret, size_t size);
 

@@ -34,7 +34,7 @@ struct spec *spec_new(const char *name)
 	s->seccomp = strdup("default");
 	s->start = true;
 	s->caps = CAPS_DEFAULT;
-	s->no_new_privs = true;
+	s->no_new_privs = s->notify = true;
 	s->log_max = SPEC_LOG_MAX;
 	if (!s->name || !s->cwd || !s->user || !s->seccomp ||
 	    add_all(&s->devices, spec_default_devices) < 0 ||
@@ -124,6 +124,7 @@ struct spec *spec_dup(const struct spec *from)
 	s->start = from->start;
 	s->caps = from->caps;
 	s->no_new_privs = from->no_new_privs;
+	s->notify = from->notify;
 	s->init = from->init;
 	s->log_max = from->log_max;
 	s->restart = from->restart;

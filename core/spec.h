@@ -124,6 +124,7 @@ struct spec_oci {
  * @caps:     bounding set.
  * @seccomp:  "default", "none", or a profile as a JSON document in moby's or the OCI form.
  * @seccomp_deltas: "+call" and "-call", in order of last mention.
+ * @notify:   whether the monitor is asked about denied calls.
  * @ns:       NULL: the kind's default, else "new", "host", "container:ID" (64 hex digits) or the
  *            absolute path of a namespace.
  * @cgroup:   "knob value" of each kept knob that was written, as written.
@@ -147,6 +148,7 @@ struct spec {
 	uint64_t caps;
 	char *seccomp;
 	struct strlist seccomp_deltas;
+	bool notify;
 	bool no_new_privs;
 	bool tty;
 	bool init;

@@ -75,7 +75,7 @@ static void set_text(char **field, char **value)
 
 static bool *flag_of(struct spec *s, const struct spec_field *f)
 {
-	bool *const flags[] = {&s->start, &s->no_new_privs, &s->init, &s->tty};
+	bool *const flags[] = {&s->start, &s->no_new_privs, &s->init, &s->tty, &s->notify};
 
 	return flags[f->arg];
 }
@@ -271,7 +271,7 @@ static int store_log_max(struct spec *s, const struct spec_field *f, const char 
 	return 0;
 }
 
-enum { FLAG_START, FLAG_NNP, FLAG_INIT, FLAG_TTY };
+enum { FLAG_START, FLAG_NNP, FLAG_INIT, FLAG_TTY, FLAG_NOTIFY };
 
 /* clang-format off */
 const struct spec_field spec_fields[] = {
@@ -292,6 +292,7 @@ const struct spec_field spec_fields[] = {
 	{"tty",           SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_TTY},
 	{"caps",          SPEC_NEXT,    true,  true,  show_caps,      store_caps,     0},
 	{"seccomp",       SPEC_NEXT,    true,  true,  spec_seccomp_show, spec_seccomp_store, 0},
+	{"seccomp.notify", SPEC_NEXT,   false, false, show_flag,      store_flag,     FLAG_NOTIFY},
 	{"no_new_privs",  SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_NNP},
 	{"init",          SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_INIT},
 	{"ns/cgroup",     SPEC_STOPPED, false, false, spec_ns_show,   spec_ns_store,  NS_CGROUP},

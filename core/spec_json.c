@@ -250,6 +250,7 @@ const char *spec_template(void)
 	       "  \"no_new_privs\": 1,\n"
 	       "  \"caps\": [\"default\", \"-mknod\"],\n"
 	       "  \"seccomp\": [\"default\", \"-ptrace\"],\n"
+	       "  \"seccomp.notify\": 1,\n"
 	       "  \"ns\": { \"net\": \"new\" },\n"
 	       "  \"log.max\": \"1M\",\n"
 	       "  \"restart\": \"on-failure:3\",\n"

@@ -12,11 +12,9 @@ static const struct {
 	const char *field;
 	enum spec_json_kind kind;
 } kinds[] = {
-	{"start", SPEC_JSON_FLAG},
-	{"no_new_privs", SPEC_JSON_FLAG},
-	{"init", SPEC_JSON_FLAG},
-	{"tty", SPEC_JSON_FLAG},
-	{"oom_score_adj", SPEC_JSON_NUMBER},
+	{"start", SPEC_JSON_FLAG},	  {"seccomp.notify", SPEC_JSON_FLAG},
+	{"no_new_privs", SPEC_JSON_FLAG}, {"init", SPEC_JSON_FLAG},
+	{"tty", SPEC_JSON_FLAG},	  {"oom_score_adj", SPEC_JSON_NUMBER},
 	{"log.max", SPEC_JSON_NUMBER},
 };
 

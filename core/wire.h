@@ -246,7 +246,10 @@ _Static_assert(sizeof(struct wire_log_entry) == 48, "struct wire_log_entry is on
  * @time:    nanoseconds since the epoch.
  * @args:    as the program gave them: nobody has looked at what they may point to.
  * @pid:     of the thread, on the host. @arch: AUDIT_ARCH_…. @nr: of the call, in that.
- * @program: comm of proc(5), whatever bytes the program made it of; NUL-padded.
+ * @flags:   WIRE_DENIED_….
+ * @program: comm of proc(5), whatever bytes the program made it of; NUL-padded. Empty where the
+ *           thread was gone before anybody could look.
+ * @again:   @number: what is between them is of one call.
  */
 struct wire_denied {
 	uint64_t number, time;
@@ -254,13 +257,17 @@ struct wire_denied {
 	int32_t pid;
 	uint32_t arch;
 	int32_t nr;
-	uint32_t pad;
+	uint32_t flags;
 	char program[16];
+	uint64_t again;
 };
 
-enum { WIRE_DENIED_KEPT = 1024 };
+enum {
+	WIRE_DENIED_KEPT = 1024,
+	WIRE_DENIED_FIRST = 1, /* of its call, since the monitor has begun; not of too many calls */
+};
 
-_Static_assert(sizeof(struct wire_denied) == 96, "struct wire_denied is on disk");
+_Static_assert(sizeof(struct wire_denied) == 104, "struct wire_denied is on disk");
 
 /**
  * struct wire_error - why it could not be started.
@@ -285,15 +292,17 @@ enum wire_type {
 	WIRE_MSG_PROGRAM,   /* asks for the same, with the monitor's own program: whoever wants to
 			       enter executes that, and so understands what the next one brings */
 	WIRE_MSG_ENTER,	    /* asks for the same, with the start message, the first process's pidfd,
-			       and the cgroup descriptors; or WIRE_MSG_ERROR */
+			       and the cgroup descriptors; or WIRE_MSG_ERROR. @value: 1 where there
+			       is room for WIRE_MSG_LISTENER */
 	WIRE_MSG_ATTACH,   /* asks for the same, with the terminal's master and the log, to be read;
 			      or WIRE_MSG_ERROR. When the container has ended and its output is
 			      in the log, the last WIRE_MSG_STATUS has its exit code, and then
 			      the connection ends */
 	WIRE_MSG_LISTENER, /* from who has entered: with the listener of its filter, for the
-			      monitor to answer from now on; no answer */
-	WIRE_MSG_DENIED,   /* monitor: there is more in WIRE_DENIED_NAME; @value: the number of the
-			      newest */
+			      monitor to answer from now on; no answer. @value: 1 where a call that
+			      was received waits on for its answer whatever signals come */
+	WIRE_MSG_DENIED,   /* monitor, to servers: there is more in WIRE_DENIED_NAME; @value: the
+			      number of the newest */
 };
 
 struct wire_msg {

@@ -24,7 +24,7 @@ node_show show_new, show_spec, show_config_json;
 node_show show_scratch;
 
 /* files_config.c */
-node_show show_field, show_seccomp, show_ns_list, show_caps_sets;
+node_show show_field, show_seccomp, show_denied, show_ns_list, show_caps_sets;
 
 /* files_cgroup.c */
 node_show show_knob, show_events, show_raw_link;

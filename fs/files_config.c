@@ -44,3 +44,8 @@ int show_caps_sets(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 	container_view_put(&view);
 	return r;
 }
+
+int show_denied(const struct node_ref *ref, FILE *out, struct ctn_err *err)
+{
+	return container_print_denied(ref->c, out, err);
+}

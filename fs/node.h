@@ -56,7 +56,8 @@ enum node_flags {
 	N_STDIN = 1 << 17,   /* writes go to the program's standard input (stdin.c) */
 	N_SESSION = 1 << 18, /* also there in execs/<name>/, about that session */
 	N_EXECS = 1 << 19,   /* stands for the sessions, each of which is of ROW_CONTAINER */
-	N_POLL = 1 << 21,    /* its content changes with the state, which wakes poll(2) */
+	N_POLL = 1 << 21,    /* its content changes with the state, or (without N_STATE) with
+				what the OOM killer does, which wakes poll(2) */
 	N_EVENTS = 1 << 20,  /* with N_LOG: the journal */
 	N_MANY = N_OWN | N_LINKS | N_SCRATCH | N_EXECS,
 };

@@ -73,6 +73,8 @@ static const struct node nodes[] = {
 	LIST(   "caps",         show_field,           "next",                                 "capabilities it can ever have: names, a hex mask, all, none, default; +name and -name amend"),
 	RO(     "caps.sets",    0,                               show_caps_sets,              "the five sets of its first process, from the kernel"),
 	RW(     "seccomp",      N_MULTI | N_JSON | N_CONFIG, "next", show_seccomp, NULL, "seccomp", "system call filter: default, none or a JSON profile; +call and -call amend; the rules in force follow as comments"),
+	FIELD(  "seccomp.notify",                     "next",                                 "1: denied calls are shown in seccomp.denied; 0: they are not, and programs inside may have seccomp listeners of their own"),
+	RO(     "seccomp.denied", N_SESSION,                     show_denied,                 "calls that the filter has denied, the last 1024, a line each: time, pid, program, call(arguments)"),
 	FIELD(  "no_new_privs",                       "next",                                 "1: set-user-id programs gain nothing inside"),
 	FIELD(  "init",                               "next",                                 "1: its pid 1 is a small init that reaps orphans and passes signals on"),
 
@@ -102,7 +104,7 @@ static const struct node nodes[] = {
 	KNOB_RW("io.max",                                                                     "MAJ:MIN rbps=N wbps=N riops=N wiops=N, a device a line; max clears all"),
 	KNOB_RO("io.stat",                                                                    "bytes and operations, a device a line"),
 	KNOB_RW("freeze",                                                                     "1 while all its processes stand still"),
-	ROW("cgroup/events", S_IFREG | 0400, N_OBS, NULL, show_events, NULL, "events",        "how often each limit was met and the OOM killer came, and whom it killed last"),
+	ROW("cgroup/events", S_IFREG | 0400, N_OBS | N_POLL, NULL, show_events, NULL, "events",        "how often each limit was met and the OOM killer came, and whom it killed last"),
 	KNOB_RW("procs",                                                                      "host pids, a line each; writing one moves that process in"),
 	DIR_ROW("cgroup/raw",   0,                                                            "the kernel's own directories, one a controller"),
 	RAW("cpu"), RAW("cpuacct"), RAW("cpuset"), RAW("memory"),
@@ -126,7 +128,7 @@ static const struct node nodes[] = {
 	SFIELD( "log.max",                            "live",                                 "how many bytes of it are kept; the oldest go first"),
 	FIELD(  "restart",                            "live",                                 "started again when it has ended: no, on-failure[:N], always, unless-stopped"),
 	DIR_ROW("execs",        0,                                                            "programs that are started in it while it runs: mkdir makes a session, rmdir ends and removes it"),
-	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user ps procs stdin log stdout stderr log.times log.max, each as above"),
+	DIR_ROW("execs/*",      N_EXECS,                                                      "a session: cmd ctl state status pending pid id exit wait error env cwd user seccomp.denied ps procs stdin log stdout stderr log.times log.max, each as above"),
 	RW(     "*",            N_SCRATCH | N_SESSION, NULL,     show_scratch,   NULL, NULL,  "scratch files of editors and sed -i: made with O_EXCL or as .* *~ *.tmp *.sw?; renamed over a file, they are written to it as one"),
 };
 /* clang-format on */

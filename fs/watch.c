@@ -157,18 +157,24 @@ static int watch_add(struct handle *h, struct fuse_pollhandle *ph, unsigned even
 
 /* --- what there is to read --- */
 
-/* Of the files whose content changes with the container's state: when it did. 0: no such file. */
+/* Of the files whose content changes with the container's state: a number that does, too. 0: no
+ * such file. */
 static uint64_t moved(const struct handle *h)
 {
+	const unsigned flags = h->ref.node->flags;
 	struct container_view view;
-	uint64_t when;
+	uint64_t number, kills = 0;
 
-	if (!(h->ref.node->flags & N_POLL))
+	if (!(flags & N_POLL))
 		return 0;
 	container_view_get(h->ref.c, &view);
-	when = view.moved;
+	number = view.moved;
 	container_view_put(&view);
-	return when;
+	/* Those that are not about the state alone tell of the OOM killer as well. */
+	if (!(flags & N_STATE) &&
+	    cgroup_leaf_oom_kills(container_cgroup(h->ref.c), &kills, NULL) == 0)
+		number += kills;
+	return number;
 }
 
 void watch_reads(struct handle *h)

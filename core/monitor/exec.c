@@ -21,6 +21,7 @@
 #include "../io.h"
 #include "../users.h"
 #include "enter.h"
+#include "notify.h"
 #include "weaken.h"
 
 enum { ANSWER_MS = 5000, PIPEFS = 0x50495045, PATH_ROOM = 4096, STATE_MAX = 4096 };
@@ -34,7 +35,7 @@ struct target {
 
 /* --- what the container is --- */
 
-static int take_plan(struct target *t, const int *fds, size_t n, struct ctn_err *err)
+static int take_plan(struct target *t, const int *fds, size_t n, bool room, struct ctn_err *err)
 {
 	struct stat st;
 	void *data;
@@ -51,6 +52,8 @@ static int take_plan(struct target *t, const int *fds, size_t n, struct ctn_err 
 	if (n != 2 + t->plan.msg->n_attach)
 		return ctn_fail(err, EBADMSG, "start message: a descriptor is missing");
 	t->start = *t->plan.msg;
+	if (!room) /* its denied calls are refused without being asked about */
+		t->start.flags &= ~(uint32_t)WIRE_NOTIFY;
 	t->plan.msg = &t->start;
 	t->init = fds[1];
 	memcpy(t->plan.attach_fds, fds + 2, t->start.n_attach * sizeof(*fds));
@@ -75,7 +78,7 @@ static int take_answer(int sock, struct target *ret, struct ctn_err *err)
 		return ctn_fail(err, msg.error.code, "%.*s", WIRE_TEXT_MAX, msg.error.text);
 	if (n < 2)
 		return ctn_fail(err, EBADMSG, "the container's monitor has nothing to give");
-	return take_plan(ret, fds, n, err);
+	return take_plan(ret, fds, n, msg.value & 1, err);
 }
 
 /* --- whether it can be entered now --- */
@@ -269,7 +272,7 @@ static void give_pipes(const struct target *t)
 
 /* --- */
 
-static int run(const struct target *t, const struct exec_options *o, const char *name)
+static int run(const struct target *t, const struct exec_options *o, int sock, const char *name)
 {
 	struct exec_start start = {.plan = &t->plan, .init = t->init, .n_keep = 1 + o->n_fds};
 	int report[2], reaper = -1, r = 0;
@@ -295,7 +298,8 @@ static int run(const struct target *t, const struct exec_options *o, const char 
 		return EXIT_EXEC;
 	}
 	close(report[1]);
-	return exec_wait(reaper, report[0], name, &terminal);
+	return exec_wait(reaper, report[0], name, &terminal,
+			 &(struct exec_listener){.handover = t->plan.handover, .monitor = sock});
 }
 
 /* Our own descriptor is none of the caller's. */
@@ -331,13 +335,14 @@ int exec_main(int argc, char **argv)
 		r = check_paused(&t, &err);
 	if (r == 0)
 		r = apply(&t, &o, &err);
+	if (r == 0)
+		r = handover_new(&t.plan.handover, &err);
 	forget_env();
 	if (r < 0) {
 		fprintf(stderr, "%s: %s\n", argv[3], err.text);
 		return EXIT_EXEC;
 	}
 	take_limits(sock);
-	close(sock); /* the monitor has few places, which others need while the program runs */
 	give_pipes(&t);
-	return run(&t, &o, argv[3]);
+	return run(&t, &o, sock, argv[3]);
 }

@@ -84,11 +84,23 @@ struct exec_event {
 int exec_reap(const struct exec_start *s, int *ret);
 
 /**
+ * struct exec_listener - what becomes of the program's denied calls.
+ * @handover: with the program; where it gives a listener, that goes on to
+ * @monitor:  the connection to the container's, which is closed then or as soon as the program
+ *            runs: the monitor has few places, which others need.
+ */
+struct exec_listener {
+	struct handover *handover;
+	int monitor;
+};
+
+/**
  * exec_wait() - wait for the program as a shell's child should: signals of the caller go on to it,
  * its stops stop us, its end is ours. All signals are blocked.
  * @report: as enter_run()'s, the reading end. @name: of the user's call, for sentences.
  * Return: the exit status.
  */
-int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal);
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal,
+	      struct exec_listener *listener);
 
 #endif

@@ -14,16 +14,17 @@
 #include "../cleanup.h"
 #include "enter.h"
 #include "exec.h"
+#include "notify.h"
 
 enum { BIRTH_MS = 1000 };
 
 struct waited {
 	const char *name;
 	const struct exec_terminal *terminal;
+	struct exec_listener *listener;
 	int reaper, report;
 	pid_t pid; /* 0 while there is no program */
 	int pidfd;
-	bool ready;	   /* execve was next */
 	bool foreground;   /* the job has the terminal, as far as we were told */
 	int status;	   /* of a failure that was said already; -1 */
 	uint64_t from_tty; /* bit n: the terminal gave us signal n + 1, and so the program */
@@ -151,6 +152,39 @@ static void leave_streams(void)
 	ctn_close_fd(&null);
 }
 
+/* It was about to execute the program. */
+static bool is_ready(const struct waited *w)
+{
+	return atomic_load(&w->listener->handover->ready);
+}
+
+static void close_monitor(struct exec_listener *l)
+{
+	ctn_close_fd(&l->monitor);
+	l->monitor = -1;
+}
+
+/* The program has its filter, and waits until somebody answers for it. */
+static void pass_listener(struct waited *w)
+{
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_LISTENER};
+	struct exec_listener *l = w->listener;
+	struct ctn_err err = {0};
+	ctn_autoclose int fd = -1;
+
+	msg.value = atomic_load(&l->handover->killable);
+	if (!wait_for_program(w)) /* who it is; the loop sees the end of one that is none */
+		return;
+	if (handover_take(l->handover, w->pidfd, &fd, &err) < 0) {
+		w->status = say(w, "seccomp", err.code, err.text);
+		(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+	} else {
+		(void)wire_send(l->monitor, &msg, sizeof(msg), &fd, 1);
+	}
+	close_monitor(l);
+}
+
 static void on_report(struct waited *w)
 {
 	struct wire_error e = {0};
@@ -159,15 +193,14 @@ static void on_report(struct waited *w)
 	if (n < 0 && errno == EINTR)
 		return;
 	if (n == (ssize_t)sizeof(e)) {
-		if (e.code == 0)
-			w->ready = true;
-		else
+		if (e.code != 0)
 			w->status = say(w, e.step, e.code, e.text);
 		return;
 	}
 	close(w->report); /* it runs, or has ended */
 	w->report = -1;
-	if (w->ready && w->status < 0)
+	close_monitor(w->listener);
+	if (is_ready(w) && w->status < 0)
 		leave_streams();
 }
 
@@ -217,7 +250,7 @@ static int finish(struct waited *w, int code)
 	give_terminal_back(w);
 	if (w->status >= 0)
 		return w->status;
-	if (w->ready || code != EXIT_SIGNAL + SIGKILL) /* others come from the caller's side */
+	if (is_ready(w) || code != EXIT_SIGNAL + SIGKILL) /* others come from the caller's side */
 		return end_as(w, code);
 	fprintf(stderr,
 		"%s: it was killed before it could run; is memory.limit too small, or has the "
@@ -236,8 +269,10 @@ static int wait_in_loop(struct waited *w, int signals)
 				     {.fd = w->reaper, .events = POLLIN},
 				     {.fd = signals, .events = POLLIN}};
 
-		if (poll(p, CTN_COUNT(p), -1) < 0)
+		if (poll(p, CTN_COUNT(p), w->listener->monitor >= 0 ? HANDOVER_MS : -1) < 0)
 			continue;
+		if (w->listener->monitor >= 0 && handover_pending(w->listener->handover))
+			pass_listener(w);
 		if (p[0].revents)
 			on_report(w);
 		else if (p[1].revents && on_reaper(w, &code)) /* after all that it has to say */
@@ -255,10 +290,12 @@ void exec_terminal_open(struct exec_terminal *ret)
 			 isatty(STDERR_FILENO);
 }
 
-int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal)
+int exec_wait(int reaper, int report, const char *name, const struct exec_terminal *terminal,
+	      struct exec_listener *listener)
 {
 	struct waited w = {.name = name,
 			   .terminal = terminal,
+			   .listener = listener,
 			   .reaper = reaper,
 			   .report = report,
 			   .pidfd = -1,

@@ -91,15 +91,13 @@ static void on_report(struct monitor *m)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == (ssize_t)sizeof(e) && e.code == 0) {
-		m->ready = true;
+	if (n == (ssize_t)sizeof(e) && e.code == 0) /* the loop looks for the listener itself */
 		return;
-	}
 	if (n == (ssize_t)sizeof(e))
 		fail(m, &e);
 	close(m->first.report);
 	m->first.report = -1;
-	if (!m->ready) {
+	if (!atomic_load(&m->plan.handover->ready)) {
 		(void)waitid(P_PIDFD, (id_t)m->first.pidfd, &info, WEXITED | WNOWAIT);
 		ctn_fail(
 			&err, ENOMEM,
@@ -107,10 +105,31 @@ static void on_report(struct monitor *m)
 			info.si_status);
 		fail_err(m, "start", &err);
 	}
+	handover_free(
+		ctn_take_ptr(m->plan.handover)); /* an init of ours is not to have it either */
 	m->status.phase = WIRE_RUNNING;
 	m->status.started = now_ns();
 	record(m);
 	talk_tell_all(m);
+}
+
+/* The stage has loaded its filter, and waits until we can answer for it. */
+static void take_listener(struct monitor *m)
+{
+	struct ctn_err err = {0};
+	int fd = -1;
+
+	if (handover_take(m->plan.handover, m->first.pidfd, &fd, &err) < 0)
+		fail_err(m, "seccomp", &err);
+	notify_add(&m->notify, fd, atomic_load(&m->plan.handover->killable));
+}
+
+static void tell_denied(struct monitor *m, bool end)
+{
+	uint64_t newest;
+
+	if (notify_news(&m->notify, end, &newest) && !talk_tell_denied(m, newest))
+		notify_keep_news(&m->notify);
 }
 
 static void copy_output(struct monitor *m, int fd, enum wire_stream stream)
@@ -169,9 +188,35 @@ static void on_exit_of_first(struct monitor *m)
 	m->status.phase = WIRE_EXITED;
 	m->first.pid = 0;
 	drain(m);
+	tell_denied(m, true);
 	record(m);
 	talk_tell_all(m); /* before another run can have another record */
 	_exit(0);
+}
+
+enum { REPORT, FIRST, OUT, ERR, LISTENER, DENIED, PEERS, ALL = PEERS + CONNECTIONS_MAX };
+
+static void what_to_poll(const struct monitor *m, struct pollfd *p)
+{
+	p[REPORT].fd = m->first.report;
+	/* Its end is taken only after the report, which says whether it ever ran. */
+	p[FIRST].fd = m->first.report >= 0 ? -1 : m->first.pidfd;
+	p[OUT].fd = m->first.io.out;
+	p[ERR].fd = m->first.io.err;
+	p[LISTENER].fd = talk_full(m) ? -1 : m->listener;
+	p[DENIED].fd = notify_fd(&m->notify);
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		p[PEERS + i].fd = m->peers[i];
+	for (int i = 0; i < ALL; i++)
+		p[i].events = POLLIN;
+}
+
+static int timeout(const struct monitor *m)
+{
+	const struct handover *h = m->plan.handover;
+	const int ms = notify_timeout(&m->notify);
+
+	return h && m->plan.msg->flags & WIRE_NOTIFY && !atomic_load(&h->taken) ? HANDOVER_MS : ms;
 }
 
 /* The kernel takes no more of them than RLIMIT_NOFILE allows descriptors; few are in use. */
@@ -184,29 +229,22 @@ static int poll_used(struct pollfd *p, nfds_t n, int ms)
 
 static void loop(struct monitor *m)
 {
-	enum { REPORT, FIRST, OUT, ERR, LISTENER, PEERS, ALL = PEERS + CONNECTIONS_MAX };
-
 	for (;;) {
-		struct pollfd p[ALL] = {
-			[REPORT] = {m->first.report, POLLIN, 0},
-			/* Its end is taken only after the report, which says whether it ever ran.
-			 */
-			[FIRST] = {m->first.report >= 0 ? -1 : m->first.pidfd, POLLIN, 0},
-			[OUT] = {m->first.io.out, POLLIN, 0},
-			[ERR] = {m->first.io.err, POLLIN, 0},
-			[LISTENER] = {talk_full(m) ? -1 : m->listener, POLLIN, 0},
-		};
+		struct pollfd p[ALL] = {0};
 
-		for (int i = 0; i < CONNECTIONS_MAX; i++)
-			p[PEERS + i] = (struct pollfd){m->peers[i], POLLIN, 0};
-		if (poll_used(p, ALL, -1) < 0)
+		what_to_poll(m, p);
+		if (poll_used(p, ALL, timeout(m)) < 0)
 			continue;
+		if (handover_pending(m->plan.handover))
+			take_listener(m);
 		if (p[REPORT].revents)
 			on_report(m);
 		if (p[OUT].revents & POLLIN)
 			copy_output(m, m->first.io.out, WIRE_STDOUT);
 		if (p[ERR].revents & POLLIN)
 			copy_output(m, m->first.io.err, WIRE_STDERR);
+		notify_serve(&m->notify, p[DENIED].revents);
+		tell_denied(m, false);
 		for (int i = 0; i < CONNECTIONS_MAX; i++) {
 			if (p[PEERS + i].revents)
 				talk_receive(m, i);
@@ -301,6 +339,8 @@ static void begin(struct monitor *m)
 	struct ctn_err err = {0};
 	struct wire_error e;
 
+	if (!adopt && handover_new(&m->plan.handover, &err) < 0)
+		fail_err(m, "spawn", &err);
 	if (adopt && spawn_adopt(&m->plan, &m->first, &err) < 0)
 		fail_err(m, "adopt", &err);
 	if (!adopt && spawn(&m->plan, &m->first, &err) < 0) {
@@ -314,7 +354,10 @@ static void begin(struct monitor *m)
 	for (size_t i = 0; i < plan_n_joins(&m->plan); i++)
 		close(m->plan.join_fds[i]);
 	close(m->plan.host_mnt_fd);
-	close(m->plan.state_fd); /* the log is open */
+	if (m->plan.msg->flags & WIRE_NOTIFY)
+		notify_init(&m->notify, m->plan.state_fd);
+	else
+		close(m->plan.state_fd); /* the log is open */
 	m->status.init_pid = m->first.pid;
 	m->status.init_start = m->first.start;
 	if (adopt) {
@@ -330,12 +373,15 @@ int main(int argc, char **argv)
 		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
 		.listener = -1,
 		.peers = {[1 ... CONNECTIONS_MAX - 1] = -1},
+		.servers = {true},
+		.given = -1,
 	};
 	struct ctn_err err = {0};
 
 	if (argc > 3)
 		return exec_main(argc, argv);
 	m.peers[0] = WIRE_SOCKET_FD;
+	notify_init(&m.notify, -1);
 
 	become_monitor();
 	fcntl(WIRE_SOCKET_FD, F_SETFD, FD_CLOEXEC);

@@ -32,6 +32,7 @@ struct plan {
 	int join_fds[WIRE_JOIN_MAX]; /* in the order of the bits in ns_join; with WIRE_ENTER one, a
 					pidfd */
 	int tty_fd;		     /* with WIRE_TTY_GIVEN: the master of its terminal */
+	struct handover *handover;   /* notify.h: shared by who sets up and who waits for that */
 };
 
 /** struct plan_mount - a line of `mounts`; @wire has its flags and attributes. */
@@ -295,13 +296,14 @@ int stage_limits(struct stage *s, struct ctn_err *err);
 int stage_personality(struct stage *s, struct ctn_err *err);
 /* stage_tty.c */
 int stage_terminal(struct stage *s, struct ctn_err *err);
+/* stage_filter.c */
+int stage_filter_early(struct stage *s, struct ctn_err *err);
+int stage_filter(struct stage *s, struct ctn_err *err);
 /* stage_creds.c */
 int stage_keyring(struct stage *s, struct ctn_err *err);
 int stage_bounding(struct stage *s, struct ctn_err *err);
-int stage_filter_early(struct stage *s, struct ctn_err *err);
 int stage_user(struct stage *s, struct ctn_err *err);
 int stage_caps(struct stage *s, struct ctn_err *err);
-int stage_filter(struct stage *s, struct ctn_err *err);
 int stage_exec(struct stage *s, struct ctn_err *err);
 
 /** init_run() - be pid 1: pass signals on to @child, reap, and exit as it did. Never returns. */

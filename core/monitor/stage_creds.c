@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/keyctl.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "../cleanup.h"
 #include "../io.h"
 #include "monitor.h"
+#include "notify.h"
 
 int stage_keyring(struct stage *s, struct ctn_err *err)
 {
@@ -50,40 +50,6 @@ int stage_bounding(struct stage *s, struct ctn_err *err)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return ctn_fail_errno(err, "clear the ambient capabilities");
 	return 0;
-}
-
-static int filter_load(const struct stage *s, struct ctn_err *err)
-{
-	struct sock_fprog prog = {
-		.len = (unsigned short)s->plan->msg->filter_len,
-		.filter = (struct sock_filter *)s->plan->filter,
-	};
-
-	if (prog.len == 0)
-		return 0;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, s->plan->msg->filter_flags, &prog) < 0)
-		return ctn_fail_errno(err, "load the seccomp filter");
-	return 0;
-}
-
-static bool wants_nnp(const struct stage *s)
-{
-	return s->plan->msg->flags & WIRE_NO_NEW_PRIVS;
-}
-
-/* Without no_new_privs the kernel asks for CAP_SYS_ADMIN, which is about to go. */
-int stage_filter_early(struct stage *s, struct ctn_err *err)
-{
-	return wants_nnp(s) ? 0 : filter_load(s, err);
-}
-
-int stage_filter(struct stage *s, struct ctn_err *err)
-{
-	if (!wants_nnp(s))
-		return 0;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return ctn_fail_errno(err, "set no_new_privs");
-	return filter_load(s, err);
 }
 
 int stage_user(struct stage *s, struct ctn_err *err)
@@ -210,6 +176,8 @@ int stage_exec(struct stage *s, struct ctn_err *err)
 	const struct wire_error ready = {.code = 0, .step = "exec"};
 	int code;
 
+	if (p->handover) /* where the filter refuses the message that follows, this says it */
+		atomic_store(&p->handover->ready, 1);
 	(void)io_write_all(s->report, &ready, sizeof(ready));
 	if (p->msg->flags & WIRE_INIT) {
 		pid_t child = fork();

@@ -26,7 +26,7 @@ static void hang_up(struct monitor *m, int i)
 {
 	close(m->peers[i]);
 	m->peers[i] = -1;
-	m->attached[i] = false;
+	m->attached[i] = m->servers[i] = false;
 }
 
 /* --- what is said unasked --- */
@@ -49,6 +49,22 @@ void talk_tell_all(struct monitor *m)
 		if (m->peers[i] >= 0 && tell(m, m->peers[i]) < 0)
 			hang_up(m, i);
 	}
+}
+
+bool talk_tell_denied(const struct monitor *m, uint64_t newest)
+{
+	struct wire_msg msg = new_message(WIRE_MSG_DENIED);
+	bool told = true;
+
+	msg.value = newest;
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		/* One that does not read, and is stopped perhaps, must not stop us. */
+		if (m->servers[i] && m->peers[i] >= 0 &&
+		    send(m->peers[i], &msg, sizeof(msg), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+		    errno == EAGAIN)
+			told = false;
+	}
+	return told;
 }
 
 static void send_error(int peer, const struct wire_error *e)
@@ -78,9 +94,19 @@ static void refuse(int peer, const char *step, int code, const char *text)
 	send_error(peer, &e);
 }
 
+static int index_of(const struct monitor *m, int peer)
+{
+	int i = 0;
+
+	while (m->peers[i] != peer)
+		i++;
+	return i;
+}
+
 static void on_hello(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	(void)msg;
+	m->servers[index_of(m, peer)] = true;
 	(void)tell(m, peer); /* who asks has little patience */
 }
 
@@ -135,6 +161,7 @@ static void on_enter(struct monitor *m, int peer, const struct wire_msg *msg)
 		       "more; echo restart > ctl");
 		return;
 	}
+	answer.value = notify_room(&m->notify);
 	memcpy(fds + 2, m->plan.attach_fds, start->n_attach * sizeof(int));
 	(void)wire_send(peer, &answer, sizeof(answer), fds, 2 + start->n_attach);
 }
@@ -142,12 +169,11 @@ static void on_enter(struct monitor *m, int peer, const struct wire_msg *msg)
 /* Whether @peer may stay as one who is attached. */
 static bool may_stay(struct monitor *m, int peer)
 {
-	int n = 0, own = 0;
+	const int own = index_of(m, peer);
+	int n = 0;
 
-	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
 		n += m->attached[i];
-		own = m->peers[i] == peer ? i : own;
-	}
 	if (!m->attached[own] && n == ATTACHED_MAX)
 		return false;
 	m->attached[own] = true;
@@ -185,6 +211,13 @@ static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
 				2);
 }
 
+static void on_listener(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	(void)peer;
+	if (m->given >= 0)
+		notify_add(&m->notify, ctn_take_fd(m->given), msg->value & 1);
+}
+
 static const struct {
 	enum wire_type type;
 	void (*act)(struct monitor *m, int peer, const struct wire_msg *msg);
@@ -192,25 +225,27 @@ static const struct {
 	{WIRE_MSG_HELLO, on_hello},	    {WIRE_MSG_LOG_MAX, on_log_max},
 	{WIRE_MSG_STDIN_END, on_stdin_end}, {WIRE_MSG_PROGRAM, on_program},
 	{WIRE_MSG_ENTER, on_enter},	    {WIRE_MSG_ATTACH, on_attach},
+	{WIRE_MSG_LISTENER, on_listener},
 };
 
 void talk_receive(struct monitor *m, int i)
 {
 	struct wire_msg msg;
-	ssize_t n = wire_receive(m->peers[i], &msg, sizeof(msg), NULL, 0, NULL);
+	size_t n_given = 0;
+	ssize_t n;
 
+	m->given = -1;
+	n = wire_receive(m->peers[i], &msg, sizeof(msg), &m->given, 1, &n_given);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n <= 0) { /* that peer is gone; we stay */
-		hang_up(m, i);
-		return;
-	}
-	if (n != (ssize_t)sizeof(msg) || msg.magic != WIRE_MAGIC)
-		return;
+	if (n <= 0)
+		hang_up(m, i); /* that peer is gone; we stay */
 	for (size_t k = 0; k < CTN_COUNT(questions); k++) {
-		if (questions[k].type == msg.type)
+		if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC &&
+		    questions[k].type == msg.type)
 			questions[k].act(m, m->peers[i], &msg);
 	}
+	ctn_close_fd(&m->given);
 }
 
 /* --- connections --- */

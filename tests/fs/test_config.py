@@ -24,7 +24,7 @@ ACCEPTED = [
     ("user", "nobody:daemon", "nobody:daemon"), ("user", "root", "root"),
     ("user", "65534", "65534"),
     ("hostname", "db-1", "db-1"), ("hostname", "a.b.c", "a.b.c"), ("hostname", "h" * 64, "h" * 64),
-    ("no_new_privs", "0", "0"), ("init", "1", "1"),
+    ("no_new_privs", "0", "0"), ("init", "1", "1"), ("seccomp.notify", "0", "0"),
     ("log.max", "64K", "65536"), ("log.max", "1000000", "1000000"), ("log.max", "16m", "16777216"),
     ("seccomp", "none", None), ("seccomp", "default", None),
     ("ns/net", "host", "host"), ("ns/net", "new", "new"), ("ns/uts", "host", "host"),
@@ -61,7 +61,7 @@ REFUSED = [
 
 
 def defaults(c):
-    return {"cmd": "", "start": "1", "cwd": "/", "hostname": c.name, "no_new_privs": "1",
+    return {"cmd": "", "start": "1", "cwd": "/", "hostname": c.name, "no_new_privs": "1", "seccomp.notify": "1",
             "init": "0", "log.max": "16777216", "caps": "\n".join(DEFAULT_CAPS), "log": "",
             "memory.limit": "max", "cgroup/pids.max": "4096", "cgroup/freeze": "0",
             "cgroup/cpu.max": "max 100000", "cgroup/cpu.weight": "100",

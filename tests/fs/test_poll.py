@@ -118,6 +118,18 @@ def test_a_run_between_two_looks(ctn):
         assert poll(fd) == IN | PRI and whole(fd) == b"exited\n" and sleeps(fd)
 
 
+@pytest.mark.parametrize("name", ("cgroup/events", "status"))
+def test_the_oom_killer(ctn, name):
+    ctn.put("memory.limit", "16M")
+    ctn.sh("read go; tail /dev/zero; sleep 1000")
+    with opened(ctn, name) as fd:
+        assert whole(fd) and sleeps(fd)
+        with Later(ctn.write, "stdin", "\n", True):
+            assert poll(fd, seconds=30) == IN | PRI
+        assert re.search(rb"^oom_kill [1-9]|^OomKilled:\t1", whole(fd), re.M)
+    assert ctn.state() == "running"
+
+
 def test_what_nobody_tells_of_stays_readable(ctn):
     for name in ("cgroup/memory.usage", "env", "id"):
         with opened(ctn, name) as fd:

@@ -13,10 +13,10 @@ import pytest
 from basics import build_path, put, slurp, until
 
 ROOT = {"README": 0o400, "error": 0o400, "status": 0o400, "stats": 0o400, "metrics": 0o400}
-READ_ONLY = ["state", "status", "pending", "pid", "id", "exit", "error", "caps.sets", "ps",
+READ_ONLY = ["state", "status", "pending", "pid", "id", "exit", "error", "caps.sets", "seccomp.denied", "ps",
              "cgroup/memory.usage", "cgroup/memory.peak", "cgroup/memory.stat", "cgroup/cpu.stat",
              "cgroup/pids.current", "cgroup/events"]
-READ_WRITE = ["cmd", "start", "env", "cwd", "user", "hostname", "caps", "seccomp", "no_new_privs",
+READ_WRITE = ["cmd", "start", "env", "cwd", "user", "hostname", "caps", "seccomp", "seccomp.notify", "no_new_privs",
               "init", "log", "log.max", "ns.list", "cgroup/memory.limit", "cgroup/cpu.max",
               "cgroup/cpu.weight", "cgroup/cpu.shares", "cgroup/pids.max", "cgroup/freeze",
               "cgroup/procs"]
@@ -151,7 +151,7 @@ def test_a_write_only_file_reads_as_empty(ctn):
 
 def test_values_end_with_a_newline(idle):
     for name in READ_ONLY + READ_WRITE:
-        if name in ("log", "error", "pending", "cgroup/procs"):
+        if name in ("log", "error", "pending", "seccomp.denied", "cgroup/procs"):
             continue
         assert idle.read(name).endswith("\n"), name
 

@@ -17,6 +17,7 @@ static void test_defaults(void)
 		{"user", "root\n"},
 		{"hostname", "db\n"},
 		{"seccomp", "default\n"},
+		{"seccomp.notify", "1\n"},
 		{"no_new_privs", "1\n"},
 		{"init", "0\n"},
 		{"ns/net", "new\n"},
@@ -47,7 +48,7 @@ static void test_table(void)
 		CHECK(spec_field_find(f->name) == f);
 		CHECK(f->show && f->store);
 	}
-	CHECK(n == 29);
+	CHECK(n == 30);
 	CHECK(!spec_field_find("memory.limit") && !spec_field_find("") && !spec_field_find("ns/"));
 }
 
@@ -135,7 +136,7 @@ static void test_hostname(void)
 
 static void test_flags(void)
 {
-	static const char *const flags[] = {"start", "no_new_privs", "init"};
+	static const char *const flags[] = {"start", "no_new_privs", "init", "seccomp.notify"};
 	static const char *const bad[] = {"", "2", "yes", "-1", "01", "true", "1 0"};
 	struct spec *s = spec_new("db");
 

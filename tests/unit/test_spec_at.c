@@ -142,6 +142,7 @@ static const char everything[] = "{\n"
 				 "  \"seccomp\": [\n"
 				 "    \"none\"\n"
 				 "  ],\n"
+				 "  \"seccomp.notify\": 0,\n"
 				 "  \"no_new_privs\": 0,\n"
 				 "  \"init\": 1,\n"
 				 "  \"ns\": {\n"
@@ -172,7 +173,8 @@ static void test_everything(void)
 	copy = spec_dup(s);
 	CHECK_STR(shown(copy), everything);
 	CHECK_STR(s->cmd.items[2], "a\n/b \"é\" \\ []");
-	CHECK(!s->start && s->tty && s->init && !s->no_new_privs && s->oom_score_adj == -7);
+	CHECK(!s->start && s->tty && s->init && !s->no_new_privs && !s->notify &&
+	      s->oom_score_adj == -7);
 	CHECK(s->paths.len == 0 && s->devices.len == 1 && s->mounts.len == 2);
 	CHECK(s->cgroup.len == 5 && s->root_mode == SPEC_ROOT_RW);
 	spec_put(s);
