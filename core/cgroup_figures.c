@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,12 @@
 #include "cleanup.h"
 #include "io.h"
 
-enum { FIGURE_BYTES_MAX = 1023 }; /* of a file that is read; what is wanted stands at its top */
+enum {
+	FIGURE_BYTES_MAX = 1023, /* of a file that is read; what is wanted stands at its top */
+	KEPT_MAX = 1024,	 /* files of all leaves that stay open */
+};
+
+static _Atomic int n_kept;
 
 /* Where a figure stands. @key: NULL where the file is one number. @divide: what it is counted in,
  * in our units. */
@@ -44,15 +50,44 @@ static const struct source sources[2][CGF_COUNT] = {
 };
 /* clang-format on */
 
+/* Opening costs four times what reading does, and those that every list shows are read again and
+ * again: their files stay open. @kept: where, 1 more than the descriptor; NULL: it is not to be. */
+static ssize_t read_text(int dirfd, const char *file, _Atomic int *kept, char *text)
+{
+	ctn_autoclose int fd = -1;
+	int before = 0;
+
+	if (kept && *kept)
+		return pread(*kept - 1, text, FIGURE_BYTES_MAX, 0);
+	fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (kept && atomic_fetch_add(&n_kept, 1) < KEPT_MAX &&
+	    atomic_compare_exchange_strong(kept, &before, fd + 1))
+		return pread(ctn_take_fd(fd), text, FIGURE_BYTES_MAX, 0);
+	if (kept) /* there are enough, or another thread was faster */
+		atomic_fetch_sub(&n_kept, 1);
+	return pread(fd, text, FIGURE_BYTES_MAX, 0);
+}
+
+void cgroup_figures_close(struct cgroup_leaf *leaf)
+{
+	for (size_t i = 0; i < CGF_KEPT; i++) {
+		if (!leaf->figures[i])
+			continue;
+		close(leaf->figures[i] - 1);
+		atomic_fetch_sub(&n_kept, 1);
+	}
+}
+
 /* Return: 0; -ENOENT: the whole group is gone; -ESRCH: there is no such file, or it says nothing.
  */
-static int read_source(int dirfd, const struct source *s, uint64_t *ret)
+static int read_source(int dirfd, const struct source *s, _Atomic int *kept, uint64_t *ret)
 {
 	/* v1 counts pages in a long, so its "none" is the largest whole number of pages. */
 	const uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
-	ctn_autoclose int fd = openat(dirfd, s->file, O_RDONLY | O_CLOEXEC);
 	char text[FIGURE_BYTES_MAX + 1];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, FIGURE_BYTES_MAX);
+	ssize_t n = read_text(dirfd, s->file, kept, text);
 	uint64_t value;
 
 	if (n <= 0)
@@ -74,12 +109,15 @@ static int read_source(int dirfd, const struct source *s, uint64_t *ret)
 
 int cgroup_leaf_figures(const struct cgroup_leaf *leaf, size_t n, uint64_t *ret)
 {
+	_Atomic int *kept =
+		((struct cgroup_leaf *)leaf)->figures; /* a cache, all the same to others */
+
 	for (size_t i = 0; i < n; i++) {
 		const struct source *s = &sources[leaf->version == 2][i];
 		int fd = -1, r = -ESRCH;
 
 		if (cgroup_leaf_fd(leaf, s->controller, &fd, NULL) == 0)
-			r = read_source(fd, s, &ret[i]);
+			r = read_source(fd, s, i < CGF_KEPT ? kept + i : NULL, &ret[i]);
 		if (r == -ENOENT)
 			return r;
 		if (r < 0)

@@ -132,6 +132,7 @@ void cgroup_leaf_free(struct cgroup_leaf *leaf)
 {
 	if (!leaf)
 		return;
+	cgroup_figures_close(leaf);
 	for (size_t i = 0; i < leaf->n; i++) {
 		close(leaf->dirs[i].fd);
 		free(leaf->dirs[i].path);

@@ -61,11 +61,14 @@ struct cgroup_dir {
 	unsigned depth;
 };
 
+/* @figures: cgroup_figures.c's. */
+enum { CGF_KEPT = CGF_PIDS + 1 };
 struct cgroup_leaf {
 	int version;
 	const struct cgroup_ops *ops;
 	size_t n;
 	struct cgroup_dir dirs[CG_CONTROLLERS];
+	_Atomic int figures[CGF_KEPT];
 };
 
 struct cgroup_cpu_stat {
@@ -174,6 +177,9 @@ int cgroup_name_check(const char *name, struct ctn_err *err);
  * call @path; again until @deadline (cgroup_now()) while processes are in it. */
 int cgroup_remove_at(int parent, const char *path, const char *name, uint64_t deadline,
 		     struct ctn_err *err);
+
+/* cgroup_figures.c */
+void cgroup_figures_close(struct cgroup_leaf *leaf);
 
 /* cgroup_file.c: small files of a leaf. A missing controller or file is -EOPNOTSUPP. */
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,

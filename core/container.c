@@ -43,6 +43,7 @@ void container_view_get(struct container *c, struct container_view *ret)
 		.finished = c->finished,
 		.changed = c->changed,
 		.moved = c->moved,
+		.oomed = c->oom.time,
 		.has_exit = c->has_exit && !c->running,
 		.exit_unknown = c->exit.unknown,
 		.exit_code = c->exit.code,

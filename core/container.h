@@ -42,7 +42,7 @@ enum { CTN_ID_LEN = 64 };
  * @init:     its first process; NULL when none runs.
  * @started, @finished, @changed: nanoseconds since the epoch, 0 for never; @changed: last change of
  * configuration;
- *            @moved: last change of state.
+ *            @moved: last change of state. @oomed: last visit of the OOM killer that is known.
  * @exit_code: valid when @has_exit: exit status, 128+signal when killed, 255 when unknown.
  * @exit_unknown: the monitor was gone, so nobody saw the exit status.
  * @uid_base: first host id of its 65536.
@@ -54,7 +54,7 @@ struct container_view {
 	struct spec *spec;
 	struct spec *running;
 	struct pidref *init;
-	uint64_t created, started, finished, changed, moved;
+	uint64_t created, started, finished, changed, moved, oomed;
 	bool has_exit, exit_unknown;
 	int exit_code;
 	uint64_t restarts;

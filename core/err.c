@@ -22,6 +22,11 @@ static size_t utf8_len(const unsigned char *s)
 		if ((s[i] & 0xc0) != 0x80) /* the terminator, too */
 			return 0;
 	}
+	/* Not longer than it need be (a lenient terminal would find control characters in that),
+	 * no surrogate, and not above U+10FFFF. */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
 	return n;
 }
 

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "container_private.h"
+#include "io.h"
 
 uint64_t ctn_now(void)
 {
@@ -48,8 +49,10 @@ static void print_entry(const struct error_entry *e, FILE *out)
 
 	gmtime_r(&secs, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(out, "%s.%03" PRIu64 "Z %s %s: %s\n", text, e->time / 1000000 % 1000,
-		ctn_errno_name(e->err.code), e->where, e->err.text);
+	fprintf(out, "%s.%03" PRIu64 "Z %s ", text, e->time / 1000000 % 1000,
+		ctn_errno_name(e->err.code));
+	io_escape(out, e->where, strlen(e->where)); /* a name that somebody has tried */
+	fprintf(out, ": %s\n", e->err.text);	    /* which is printable */
 }
 
 void error_ring_print(struct error_ring *ring, FILE *out)

@@ -163,17 +163,16 @@ static uint64_t moved(const struct handle *h)
 {
 	const unsigned flags = h->ref.node->flags;
 	struct container_view view;
-	uint64_t number, kills = 0;
+	uint64_t number;
 
 	if (!(flags & N_POLL))
 		return 0;
 	container_view_get(h->ref.c, &view);
 	number = view.moved;
-	container_view_put(&view);
 	/* Those that are not about the state alone tell of the OOM killer as well. */
-	if (!(flags & N_STATE) &&
-	    cgroup_leaf_oom_kills(container_cgroup(h->ref.c), &kills, NULL) == 0)
-		number += kills;
+	if (!(flags & N_STATE))
+		number += view.oomed;
+	container_view_put(&view);
 	return number;
 }
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from basics import limit, slurp, until
+from basics import SANITIZERS, limit, slurp, until
 from logviews import Follower, raw
 from sessions import session
 
@@ -89,7 +89,8 @@ def test_at_full_speed(ctn):
     assert len(raw(ctn.path("log"))) == os.stat(ctn.path("log")).st_size == bound
     assert int(ctn.status("LogDropped")) == FLOOD - bound
     assert max(used) <= bound + bound // 4 + MIB
-    assert grown[0] <= 512 << 10 and (grown[1] <= 32 * MIB or "asan" in str(ctn.server.argv()))
+    if not SANITIZERS:  # which keep what was freed
+        assert grown[0] <= 512 << 10 and grown[1] <= 8 * MIB, grown
     ctn.write("stdin", "\n")
     assert ctn.finish() == 0
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import select
 import subprocess
 
 import pytest
@@ -114,6 +115,25 @@ def test_one_after_the_other(ctn):
     until_last(ctn, "eater%d" % n)
     until(lambda: told_kills(ctn)[-1:] == [n], "the last is in the journal")
     assert told_kills(ctn) == sorted(set(told_kills(ctn)))  # none twice
+
+
+@pytest.mark.parametrize("name", ["cgroup/events", "status"])
+def test_who_polls_is_woken(ctn, name):
+    parent(ctn, "read x; hog eater; sleep 1000")
+    with open(ctn.path(name), "rb", buffering=0) as f:
+        p = select.poll()
+        p.register(f, select.POLLIN | select.POLLPRI)
+        while f.read(65536):
+            pass
+        assert p.poll(20) == []
+        ctn.put("stdin", "go", append=True)
+        assert p.poll(limit(30) * 1000)[0][1] & select.POLLPRI
+        f.seek(0)
+        text = f.read()
+        assert b"\noom_kill 1\n" in text or b"\nOomKilled:\t1\n" in text
+        while f.read(65536):
+            pass
+        assert p.poll(20) == []
 
 
 NAMES = {

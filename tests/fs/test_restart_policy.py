@@ -11,6 +11,7 @@ import time
 import pytest
 
 from basics import SLOW, limit, put, slurp, until
+from harness import cgroup_version
 
 # A line in `runs` for each of its lives; what follows it sees their number in $n.
 COUNT = "echo run >> /root/runs; n=$(wc -l < /root/runs); "
@@ -156,6 +157,16 @@ def test_the_delay_doubles(ctn):
     assert all(gap >= 0.1 * 2 ** i - 0.03 for i, gap in enumerate(gaps)), gaps
 
 
+@pytest.mark.skipif(not os.environ.get("CTNFS_LONG"), reason="takes 15 s: CTNFS_LONG=1")
+def test_health(ctn):
+    """After ten seconds of it the delay is the first again, and failures are counted anew."""
+    ctn.put("restart", "on-failure:4")
+    ctn.sh(COUNT + "cut -d' ' -f1 /proc/uptime >> /root/times; test $n -ne 4 || sleep 11; exit 1")
+    assert ctn.finish(60) == 1 and runs(ctn) == 8
+    times = [float(l) for l in slurp(ctn.path("layer/root/times")).split()]
+    assert times[3] - times[2] > 0.35 and 11 < times[4] - times[3] < 11.4 * limit(1), times
+
+
 def test_who_was_killed_by_another(ctn):
     """pid 1 killed by the host, or by the OOM killer, has not been stopped by its user."""
     ctn.put("restart", "on-failure").sh(COUNT + IDLE)
@@ -164,6 +175,19 @@ def test_who_was_killed_by_another(ctn):
     until_runs(ctn, 2)
     until(lambda: ctn.state() == "running", "it runs again")
     assert restarts(ctn) == 1
+
+
+def test_who_was_killed_while_paused(ctn):
+    """cgroup v2 lets SIGKILL through: the next one does not begin where all stands still."""
+    ctn.put("restart", "on-failure").sh(COUNT + IDLE)
+    until_runs(ctn, 1)
+    pid = ctn.pid()
+    ctn.put("ctl", "pause")
+    os.kill(pid, 9)
+    if cgroup_version(ctn.server) == 1:
+        ctn.put("ctl", "resume")
+    until_runs(ctn, 2)
+    until(lambda: ctn.state() == "running" and ctn.get("cgroup/freeze") == "0", "it runs")
 
 
 def test_the_oom_killer(ctn):

@@ -99,7 +99,8 @@ static void test_told(void)
 	CHECK(!has_told(fd, events, 0));
 	reap(run_inside(allocate));
 	CHECK(has_told(fd, events, 10000));
-	cgroup_leaf_oom_clear(fd);
+	for (int i = 0; i < 100 && has_told(fd, events, 50); i++)
+		cgroup_leaf_oom_clear(fd); /* v2 tells of limits that were met, some time later */
 	CHECK(!has_told(fd, events, 50));
 	CHECK(cgroup_leaf_figures(leaf, CGF_COUNT, f) == 0 && f[CGF_OOM_KILLS] == 1);
 	(void)cgroup_knob_find("memory.swap.limit")->write(leaf, "max", NULL);

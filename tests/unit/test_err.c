@@ -52,6 +52,17 @@ static void test_control_bytes(void)
 
 	(void)ctn_fail(&err, EIO, "%s", "a\nb\tc\x1b[31m\x7f\x01 \xc3\xa9");
 	CHECK_STR(err.text, "a?b?c?[31m?? \xc3\xa9");
+	/* C1, as a byte, in UTF-8, and longer than it need be; a surrogate; above the last one */
+	(void)ctn_fail(&err, EIO, "%s",
+		       "\x9b"
+		       "1\xc2\x9b"
+		       "2\xe0\x82\x9b"
+		       "3\xf0\x80\x82\x9b"
+		       "4\xc1\x9b"
+		       "5\xed\xa0\x80"
+		       "6\xf4\x90\x80\x80"
+		       "7\xe2\x80\xa6");
+	CHECK_STR(err.text, "?1??2???3????4??5???6????7\xe2\x80\xa6");
 	(void)ctn_fail_context(&err, "x\ny");
 	CHECK(strchr(err.text, '\n') == NULL);
 	errno = EIO;

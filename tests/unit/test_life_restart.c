@@ -51,6 +51,20 @@ static void test_marks(void)
 	unmake(c);
 }
 
+/* Before it runs, and before it is told to end: the machine may go down just then. */
+static void test_durable(void)
+{
+	struct container *c = make("db", "sleep 1000");
+
+	CHECK(store(c, "restart", "always", NULL) == 0);
+	CHECK(do_start(c, 0, NULL) == 0 && marked(c) == 1 && !c->mark_lazy);
+	CHECK(do_stop(c, 0, NULL) == 0 && marked(c) == 0 && !c->mark_lazy);
+	CHECK(store(c, "restart", "no", NULL) == 0 && do_start(c, 0, NULL) == 0);
+	CHECK(marked(c) == 0);
+	CHECK(store(c, "restart", "on-failure", NULL) == 0 && marked(c) == 1 && !c->mark_lazy);
+	unmake(c);
+}
+
 static void test_health(void)
 {
 	struct container *c = make("db", NULL);
@@ -109,6 +123,7 @@ static void test_starts_that_fail(void)
 }
 
 static const struct check_test tests[] = {
+	{"what the power can fail in", test_durable},
 	{"delays", test_delays},
 	{"what is on disk", test_marks},
 	{"health", test_health},
