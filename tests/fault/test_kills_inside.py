@@ -88,7 +88,7 @@ def test_it_is_killed_at_each_call(server, role, action):
         for number in points(total, SHORT):
             with told("%s: %s at call %d of %d" % (op, action, number, total)):
                 hits.append(one_round(server, witness, op, role, action, number).hit)
-        assert sum(map(bool, hits)) > len(hits) // 2, hits
+        assert any(hits), hits
         print(op, total, hits)
 
 
