@@ -38,7 +38,7 @@ enum journal_what {
 	JOURNAL_REMOVED,
 	JOURNAL_SERVER_STARTED, /* version= */
 	JOURNAL_SERVER_STOPPED,
-	JOURNAL_LOST, /* lines=: for which there was no room */
+	JOURNAL_LOST, /* lines=: for which there was no room; of a container: that of `exec` */
 };
 
 /**
@@ -75,7 +75,8 @@ void journal_flush(struct engine *e);
  * @created, @started: times of these lines. @up: no end follows the newest start.
  * @limits_at: time of the last limit that was changed. @limits: which ones at that time, a bit for
  *             each row of cgroup_knobs.
- * @oom_kills: kills= of the newest line about the present or last run. @denied, @execed: its time.
+ * @oom_kills: kills= of the newest line about the present or last run. @denied: its time. @execed:
+ *             how many programs of `exec` are told of in that run.
  */
 struct journal_known {
 	uint64_t created, started;

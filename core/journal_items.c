@@ -119,7 +119,7 @@ static void on_execed(struct journal_item *item, const struct journal_line *l)
 	if (item->parent)
 		on_started(item, l);
 	else
-		item->known.execed = l->time;
+		item->known.execed++;
 }
 
 static void on_paused(struct journal_item *item, const struct journal_line *l)
@@ -158,6 +158,13 @@ static void on_died(struct journal_item *item, const struct journal_line *l)
 	item->known.up = item->known.paused = false;
 }
 
+/* Of a container: programs of `exec`. */
+static void on_lost(struct journal_item *item, const struct journal_line *l)
+{
+	if (strncmp(l->detail, "lines=", 6) == 0)
+		item->known.execed += strtoull(l->detail + 6, NULL, 10);
+}
+
 static void on_renamed(struct journal_item *item, const struct journal_line *l)
 {
 	snprintf(item->name, sizeof(item->name), "%s", l->name);
@@ -169,7 +176,7 @@ static void (*const effects[])(struct journal_item *item, const struct journal_l
 	[JOURNAL_PAUSED] = on_paused,	    [JOURNAL_RESUMED] = on_paused,
 	[JOURNAL_LIMIT_CHANGED] = on_limit, [JOURNAL_OOM] = on_oom,
 	[JOURNAL_DENIED] = on_denied,	    [JOURNAL_DIED] = on_died,
-	[JOURNAL_RENAMED] = on_renamed,	    [JOURNAL_LOST] = NULL,
+	[JOURNAL_RENAMED] = on_renamed,	    [JOURNAL_LOST] = on_lost,
 };
 
 struct journal_item *journal_apply(struct journal *j, struct journal_item *item,

@@ -127,6 +127,7 @@ static bool find_place(struct journal *j, const struct journal_subject *s, uint6
 		       struct place *ret)
 {
 	const struct journal_item *item;
+	bool more = false;
 
 	pthread_mutex_lock(&j->lock);
 	item = part_of(j, s);
@@ -141,9 +142,10 @@ static bool find_place(struct journal *j, const struct journal_subject *s, uint6
 		}
 		if (ret->end > j->end)
 			ret->end = j->end;
+		more = *pos < item->bytes;
 	}
 	pthread_mutex_unlock(&j->lock);
-	return item && *pos < item->bytes;
+	return more;
 }
 
 static void keep_hint(struct journal *j, const struct journal_subject *s, const struct place *p)

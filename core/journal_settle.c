@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "container_execed.h"
 #include "container_limits.h"
 #include "container_private.h"
 #include "journal_private.h"
@@ -130,21 +131,68 @@ static void settle_denied(struct facts *f, struct container *c, const struct jou
 	denied_settle(c, k->started == started ? k->denied : 0, started, add_denied, &d);
 }
 
+struct execed_facts {
+	struct facts *f;
+	struct container *c;
+};
+
+static void add_execed(void *arg, const struct wire_execed *e)
+{
+	const struct execed_facts *x = arg;
+	char detail[EXECED_DETAIL_MAX];
+
+	execed_detail(detail, sizeof(detail), e);
+	add(x->f, x->c, NULL, e->number ? JOURNAL_EXECED : JOURNAL_LOST,
+	    e->number ? e->time : x->f->latest, detail);
+}
+
+static void settle_execed(struct facts *f, struct container *c, uint64_t run, uint64_t after)
+{
+	struct execed_facts x = {f, c};
+
+	execed_read(c, run, after, add_execed, &x);
+}
+
+/* What has come to an end of its kind; the next kind may have begun before. */
+static void next_kind(struct facts *f, uint64_t begun, uint64_t *latest)
+{
+	if (f->latest > *latest)
+		*latest = f->latest;
+	f->latest = begun;
+}
+
+/* In the run that has started at @run. */
+static void settle_during(struct facts *f, struct container *c, const struct journal_known *k,
+			  uint64_t run)
+{
+	const bool told = k->started == run;
+	const uint64_t begun = f->latest;
+	char oom[OOM_DETAIL_MAX];
+	uint64_t latest = begun;
+
+	if (run && !c->parent)
+		settle_execed(f, c, run, told ? k->execed : 0);
+	next_kind(f, begun, &latest);
+	settle_denied(f, c, k, run);
+	next_kind(f, begun, &latest);
+	if (run && c->oom.time >= run &&
+	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
+		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
+	next_kind(f, latest, &latest);
+	f->latest = latest;
+}
+
 static void settle_runs(struct facts *f, struct container *c, const struct journal_known *k)
 {
 	const bool up = c->state == CTN_RUNNING || c->state == CTN_PAUSED;
 	const uint64_t last = up ? c->started : c->has_exit ? c->exit.started : 0;
 	const bool told = last == 0 || k->started == last;
-	char oom[OOM_DETAIL_MAX];
 
 	if (k->up && (!up || !told) && (!told || last == 0))
 		died_unseen(f, c, k->started);
 	if (!told)
 		started(f, c, last);
-	settle_denied(f, c, k, last);
-	if (last && c->oom.time >= last &&
-	    oom_detail(c, oom, sizeof(oom)) > (told ? k->oom_kills : 0))
-		add(f, c, NULL, JOURNAL_OOM, c->oom.time, oom);
+	settle_during(f, c, k, last);
 	if (!up && last && (!told || k->up))
 		died(f, c, &c->exit);
 	if (up && (c->state == CTN_PAUSED) != (told && k->paused))

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "container_execed.h"
 #include "life_private.h"
 #include "oom.h"
 #include "wire_io.h"
@@ -222,6 +223,10 @@ static bool socket_read(struct container *c)
 		on_status(c, &msg.status, ctn_take_fd(fds[0]), ctn_take_fd(fds[1]));
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_ERROR)
 		on_error(c, &msg.error);
+	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_EXECED) {
+		execed_note(c);
+		engine_tell(c);
+	}
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_DENIED) {
 		denied_note(c);
 		engine_tell(c);
@@ -344,6 +349,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 		container_note_error(c->engine, c, "ctl", &err);
 	container_cgroup_rest(c);
 	sessions_rest(c); /* whose last processes may have ended with it only */
+	execed_note(c);
 	oom_note(c, finished);
 	count_oom(c, &e);
 	denied_note(c);

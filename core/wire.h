@@ -27,6 +27,7 @@ enum {
 #define WIRE_SOCKET_NAME "sock"	  /* SEQPACKET, 0600 */
 #define WIRE_STDIN_NAME	 "in"	  /* FIFO; gone once standard input has had its end */
 #define WIRE_STATUS_NAME "status" /* struct wire_status, replaced as a whole */
+#define WIRE_EXECED_NAME "execed" /* struct wire_execed, a ring of WIRE_EXECED_KEPT */
 #define WIRE_LOWER_NAME \
 	"lower" /* where the monitor attaches the idmapped skeleton, in its own namespace */
 /* … and in its state directory. */
@@ -270,6 +271,25 @@ enum {
 _Static_assert(sizeof(struct wire_denied) == 104, "struct wire_denied is on disk");
 
 /**
+ * struct wire_execed - a program that `exec` has begun, in RUN/<id>/execed. Each is written as a
+ * whole; the one with number n is at n % WIRE_EXECED_KEPT.
+ * @number:  1 for the first in that run of the container.
+ * @time:    nanoseconds since the epoch. @run: when that run has started; others are old.
+ * @pid:     as the caller of `exec` sees it.
+ * @program: the last part of its name, NUL-padded; whatever bytes the caller made it of.
+ */
+struct wire_execed {
+	uint64_t number, time, run;
+	int32_t pid;
+	uint32_t pad;
+	char program[16];
+};
+
+enum { WIRE_EXECED_KEPT = 1024 };
+
+_Static_assert(sizeof(struct wire_execed) == 48, "struct wire_execed is in a file");
+
+/**
  * struct wire_error - why it could not be started.
  * @step: the set-up step that failed, NUL-terminated.
  * @text: a sentence, NUL-terminated.
@@ -303,6 +323,8 @@ enum wire_type {
 			      was received waits on for its answer whatever signals come */
 	WIRE_MSG_DENIED,   /* monitor, to servers: there is more in WIRE_DENIED_NAME; @value: the
 			      number of the newest */
+	WIRE_MSG_EXECED,   /* from who has entered: @execed's pid and program were executed; no
+			      answer. Monitor, to servers: there is more in WIRE_EXECED_NAME */
 };
 
 struct wire_msg {
@@ -312,6 +334,7 @@ struct wire_msg {
 		uint64_t value;
 		struct wire_status status;
 		struct wire_error error;
+		struct wire_execed execed;
 	};
 };
 

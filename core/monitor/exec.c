@@ -299,7 +299,9 @@ static int run(const struct target *t, const struct exec_options *o, int sock, c
 	}
 	close(report[1]);
 	return exec_wait(reaper, report[0], name, &terminal,
-			 &(struct exec_listener){.handover = t->plan.handover, .monitor = sock});
+			 &(struct exec_listener){.handover = t->plan.handover,
+						 .monitor = sock,
+						 .program = o->argv[0]});
 }
 
 /* Our own descriptor is none of the caller's. */

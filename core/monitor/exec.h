@@ -84,14 +84,16 @@ struct exec_event {
 int exec_reap(const struct exec_start *s, int *ret);
 
 /**
- * struct exec_listener - what becomes of the program's denied calls.
+ * struct exec_listener - what becomes of the program's denied calls, and who hears of it.
  * @handover: with the program; where it gives a listener, that goes on to
- * @monitor:  the connection to the container's, which is closed then or as soon as the program
- *            runs: the monitor has few places, which others need.
+ * @monitor:  the connection to the container's, which is told that the program runs, and closed
+ *            then: the monitor has few places, which others need.
+ * @program:  what it is called.
  */
 struct exec_listener {
 	struct handover *handover;
 	int monitor;
+	const char *program;
 };
 
 /**

@@ -179,10 +179,25 @@ static void pass_listener(struct waited *w)
 	if (handover_take(l->handover, w->pidfd, &fd, &err) < 0) {
 		w->status = say(w, "seccomp", err.code, err.text);
 		(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
+		close_monitor(l); /* not once more */
 	} else {
 		(void)wire_send(l->monitor, &msg, sizeof(msg), &fd, 1);
 	}
-	close_monitor(l);
+}
+
+/* Nobody waits for what becomes of it. */
+static void tell_monitor(struct waited *w)
+{
+	const char *slash = strrchr(w->listener->program, '/');
+	const char *program = slash && slash[1] ? slash + 1 : w->listener->program;
+	struct wire_msg msg = {
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_EXECED};
+
+	if (!wait_for_program(w))
+		return;
+	msg.execed.pid = w->pid;
+	memcpy(msg.execed.program, program, strnlen(program, sizeof(msg.execed.program) - 1));
+	(void)wire_send(w->listener->monitor, &msg, sizeof(msg), NULL, 0);
 }
 
 static void on_report(struct waited *w)
@@ -199,9 +214,11 @@ static void on_report(struct waited *w)
 	}
 	close(w->report); /* it runs, or has ended */
 	w->report = -1;
-	close_monitor(w->listener);
-	if (is_ready(w) && w->status < 0)
+	if (is_ready(w) && w->status < 0) {
 		leave_streams();
+		tell_monitor(w);
+	}
+	close_monitor(w->listener);
 }
 
 /* Return: whether it is over, with the exit status. */

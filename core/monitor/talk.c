@@ -211,6 +211,21 @@ static void on_attach(struct monitor *m, int peer, const struct wire_msg *msg)
 				2);
 }
 
+/* One that does not read misses nothing: it is written down. */
+static void on_execed(struct monitor *m, int peer, const struct wire_msg *msg)
+{
+	struct wire_msg news = new_message(WIRE_MSG_EXECED);
+
+	(void)peer;
+	if (m->status.phase != WIRE_RUNNING)
+		return;
+	execed_note(&m->execed, m->plan.run_fd, m->status.started, &msg->execed);
+	for (int i = 0; i < CONNECTIONS_MAX; i++) {
+		if (m->servers[i] && m->peers[i] >= 0)
+			(void)send(m->peers[i], &news, sizeof(news), MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
 static void on_listener(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	(void)peer;
@@ -225,7 +240,7 @@ static const struct {
 	{WIRE_MSG_HELLO, on_hello},	    {WIRE_MSG_LOG_MAX, on_log_max},
 	{WIRE_MSG_STDIN_END, on_stdin_end}, {WIRE_MSG_PROGRAM, on_program},
 	{WIRE_MSG_ENTER, on_enter},	    {WIRE_MSG_ATTACH, on_attach},
-	{WIRE_MSG_LISTENER, on_listener},
+	{WIRE_MSG_EXECED, on_execed},	    {WIRE_MSG_LISTENER, on_listener},
 };
 
 void talk_receive(struct monitor *m, int i)

@@ -4,6 +4,7 @@
 #ifndef CTNFS_CORE_MONITOR_TALK_H
 #define CTNFS_CORE_MONITOR_TALK_H
 
+#include "execed.h"
 #include "notify.h"
 #include "spawn.h"
 
@@ -27,6 +28,7 @@ struct monitor {
 	int listener, message;
 	int peers[CONNECTIONS_MAX];
 	bool attached[CONNECTIONS_MAX], servers[CONNECTIONS_MAX];
+	struct execed execed;
 	int given;
 	struct notify notify;
 	uint64_t reported_drops;

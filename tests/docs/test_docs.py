@@ -148,6 +148,8 @@ EXPECTED = [  # of each block, in order
     [r"^up\nup\nup$", r"^exited$", r"^Restarts:\t[2-9]$"],
     [r"^#NAME +STATE ", r"^db +running ", r"^eater +running ", r"^db +running ", r"^oom_kill 1$", r"^last_oom ",
      r'^ctnfs_container_cpu_seconds_total\{name="db",id="[0-9a-f]{12}"\} \d'],
+    [r" job died exit=3 id=[0-9a-f]{12}$", r"^job created id=", r"^job started pid=\d+ id=", r"^job died exit=3 ",
+     r"^job limit-changed memory\.limit=67108864 id=", r"^job2 renamed from=job id=", r" job2 removed id="],
     [r"^running\nredis$", r"^db2$", r'^>   "name": "db2",$', r'^\{"uid":\d+,"gid":\d+',
      r"^env LEVEL=low$", r"^EINVAL new: usr .*did you mean user"],
     [r"Ready to accept connections", r"^0\nPONG$", r"^net container:db$", r"^user container:db$"],
@@ -155,7 +157,7 @@ EXPECTED = [  # of each block, in order
 ]
 
 
-REFUSALS = {8: 1, 10: 3}  # of a session's number: how many commands fail in it
+REFUSALS = {9: 1, 11: 3}  # of a session's number: how many commands fail in it
 
 
 def sessions():

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -100,6 +101,89 @@ def test_restart(idle):
     idle.put("ctl", "restart 20")
     assert words(events(idle)) == ["created", "started pid=%d" % first, "died exit=0",
                                    "restarted pid=%d restarts=1" % idle.pid()]
+
+
+def run_inside(c, *argv):
+    return subprocess.run([c.path("exec")] + list(argv), capture_output=True, stdin=subprocess.DEVNULL)
+
+
+def test_exec(idle):
+    assert run_inside(idle, "/bin/true").returncode == 0
+    assert run_inside(idle, "sh", "-c", "exit 9").returncode == 9
+    assert run_inside(idle, "no-such-program").returncode == 127  # was not executed
+    os.mkfifo(idle.path("root/root/fifo"))
+    p = subprocess.Popen([idle.path("exec"), "cat", "/root/fifo"], stdout=subprocess.DEVNULL)
+    found = until(lambda: [e for e in events(idle) if e.what == "execed"][2:], "the line about cat")
+    with open("/proc/%s/comm" % found[0].keys["pid"]) as f:
+        assert f.read() == "cat\n"
+    with open(idle.path("root/root/fifo"), "w"):
+        pass
+    assert p.wait(limit(20)) == 0
+    idle.put("ctl", "kill")
+    found = events(idle)
+    assert [e.what for e in found] == ["created", "started", "execed", "execed", "execed", "died"]
+    assert [e.keys["program"] for e in found[2:5]] == ["true", "sh", "cat"]
+    idle.start("true").finish()
+    assert [e.what for e in events(idle)[6:]] == ["started", "died"]
+
+
+def test_exec_of_an_ugly_name(idle):
+    name = "a b\n\x1b[31m\\\xff"
+    os.symlink("/bin/true", idle.path("root/root").encode() + b"/a b\n\x1b[31m\\\xff")
+    r = subprocess.run([idle.path("exec").encode(), b"/root/a b\n\x1b[31m\\\xff"], stdin=subprocess.DEVNULL)
+    assert r.returncode == 0, name
+    found = until(lambda: [e for e in events(idle) if e.what == "execed"], "its line")
+    assert found[0].keys["program"] == r"a\x20b\x0a\x1b[31m\\\xff"
+    text = idle.server.read("events")
+    assert all(0x20 <= ord(c) < 0x7f or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_exec_while_no_server_is_there(new_server, lives):
+    """Through the monitor, which writes down so many of them."""
+    s = new_server()
+    c = s.make()
+    c.sh("echo ready; sleep 1000").until_log("ready")
+    script = slurp(c.path("exec")).split("\n")[0][2:].split(" ", 1)
+    run_inside(c, "true")
+    until(lambda: events(c)[-1].what == "execed", "its line")
+    pid = c.pid()
+    s.kill9()
+    for i in range(3):
+        assert subprocess.run([script[0], script[1], "exec", "sh", "-c", "exit %d" % i]).returncode == i
+    if not lives:
+        os.kill(pid, 9)
+    s.start()
+    until(lambda: c.state() != "created", "what has become of it")
+    found = events(c)
+    assert [e.what for e in found] == ["created", "started"] + 4 * ["execed"] + (1 - lives) * ["died"]
+    assert [e.keys["program"] for e in found[2:6]] == ["true", "sh", "sh", "sh"]
+    run_inside(c, "true")
+    s.kill9()
+    s.start()
+    assert len(events(c)) == 6 + 1
+
+
+def test_more_programs_than_are_written_down(new_server):
+    s = new_server()
+    c = s.make()
+    c.sh("echo ready; sleep 1000").until_log("ready")
+    run_inside(c, "true")
+    until(lambda: events(c)[-1].what == "execed", "its line")
+    run = os.path.join(s.run, c.get("id"), "execed")
+    s.kill9()
+    with open(run, "r+b") as f:  # as after 1500 more
+        first = struct.unpack("QQQiI16s", f.read()[48:96])
+        for n in range(2, 1502):
+            f.seek(n % 1024 * 48)
+            f.write(struct.pack("QQQiI16s", n, first[1] + n, first[2], n, 0, b"many"))
+    s.start()
+    found = events(c)
+    assert [e.what for e in found] == ["created", "started", "execed", "lost"] + 1024 * ["execed"]
+    assert found[3].detail == "lines=476" and found[4].keys["pid"] == "478" and found[-1].keys["pid"] == "1501"
+    s.kill9()
+    s.start()
+    assert len(events(c)) == 4 + 1024
 
 
 # --- who may read what ---

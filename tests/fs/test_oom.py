@@ -200,44 +200,56 @@ def test_a_session_eats_its_containers_memory(tidy):
     os.rmdir(c.path("execs/x"))
 
 
+def counter(c):
+    """The kernel's own file."""
+    v1 = cgroup_version(c.server) == 1
+    return os.path.join(os.readlink(c.path("cgroup/raw/memory")), "memory.oom_control" if v1 else "memory.events")
+
+
+def killed(path):
+    with open(path) as f:
+        return "oom_kill 1\n" in f.read()
+
+
+WAITS = "echo ready; until [ -e /tmp/go ]; do sleep 0.1; done; "
+
+
 @pytest.mark.parametrize("how", ["child", "first"])
 def test_while_no_server_is_there(server, how):
-    c = server.make("a")
-    if how == "child":
-        parent(c, "echo ready; until [ -e /tmp/go ]; do sleep 0.1; done; hog eater; sleep 1000")
-    else:
-        c.put("memory.limit", "32M")
-        c.start("python3", "-c", "import os, time\nprint('ready', flush=True)\n"
-                "while not os.path.exists('/tmp/go'): time.sleep(0.1)\n" + HOG, "eater")
-    c.until_log("ready")
-    go = os.path.join("/proc/%d/root" % c.pid(), "tmp/go")
-    counter = os.path.join(os.readlink(c.path("cgroup/raw/memory")),
-                           "memory.oom_control" if cgroup_version(server) == 1 else "memory.events")
+    """Two of them, one after the other: each has its own."""
+    both = [server.make("a"), server.make("b")]
+    for c in both:
+        if how == "child":
+            parent(c, WAITS + "hog eater-%s; sleep 1000" % c.name)
+        else:
+            c.put("memory.limit", "16M")
+            c.sh(WAITS + "cp /usr/bin/tail /eater-%s; exec /eater-%s /dev/zero" % (c.name, c.name))
+        c.until_log("ready")
+    places = [("/proc/%d/root" % c.pid(), counter(c)) for c in both]
     server.kill9()
-    with open(go, "w"):
-        pass
-
-    def killed():
-        with open(counter) as f:
-            return "oom_kill 1\n" in f.read()
-    until(killed, "it is killed", 30)
+    for root, count in places:
+        with open(os.path.join(root, "tmp/go"), "w"):
+            pass
+        until(lambda p=count: killed(p), "it is killed", 30)
     server.start()
-    assert events(c)[0]["oom_kill"] == 1
-    until_last(c, "eater")
-    if how == "child":
-        assert c.state() == "running"
-        assert [w for w, _ in told(c)] == ["started", "oom"]
-        c.put("ctl", "kill")
-    else:
-        assert c.finish(30) == 137
-    assert c.status("OomKilled") == "1"
+    for c in both:
+        assert events(c)[0]["oom_kill"] == 1
+        until_last(c, "eater-" + c.name)
+        if how == "child":
+            assert c.state() == "running"
+            assert [w for w, _ in told(c)] == ["started", "oom"]
+            c.put("ctl", "kill")
+        else:
+            assert c.finish(30) == 137
+        assert c.status("OomKilled") == "1"
     server.kill9()
     server.start()  # what is known stays so, and is not told again
-    until_last(c, "eater")
-    assert [w for w, _ in told(c)] == ["started", "oom", "died"]
-    assert dict(told(c))["oom"]["kills"] == "1" and dict(told(c))["died"]["oom"] == "1"
-    times = [l.split()[1] for l in c.read("events").splitlines()]
-    assert times == sorted(times)
+    for c in both:
+        until_last(c, "eater-" + c.name)
+        assert [w for w, _ in told(c)] == ["started", "oom", "died"]
+        assert dict(told(c))["oom"]["kills"] == "1" and dict(told(c))["died"]["oom"] == "1"
+        times = [l.split()[1] for l in c.read("events").splitlines()]
+        assert times == sorted(times)
 
 
 class Deaf(Server):
