@@ -282,6 +282,24 @@ static int set_freeze(struct container *c, const char *text, struct ctn_err *err
 	return r;
 }
 
+/* It is in force; if it cannot be kept, it is not. With c->edit held. */
+static int save_limit(struct container *c, struct spec *spec, struct limits *seen,
+		      struct ctn_err *err)
+{
+	const uint64_t limits_at = c->limits_at, limits = c->limits;
+	int r;
+
+	limits_compare(c, seen);
+	r = container_save(c, spec, err);
+	if (r < 0) {
+		(void)container_exchange_limits(c, spec, c->spec, NULL);
+		seen->changed = 0;
+		c->limits_at = limits_at;
+		c->limits = limits;
+	}
+	return r;
+}
+
 int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,
 		       struct ctn_err *err)
 {
@@ -302,10 +320,8 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 	if (r == 0)
 		r = knob->write(c->cgroup, text,
 				err); /* can take seconds; readers do not wait for it */
-	if (r == 0) {
-		limits_compare(c, &seen);
-		r = container_save(c, spec, err);
-	}
+	if (r == 0)
+		r = save_limit(c, spec, &seen, err);
 	pthread_mutex_lock(&c->lock);
 	if (r == 0) {
 		old = c->spec;

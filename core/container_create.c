@@ -3,6 +3,7 @@
 #include "container_create.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,18 @@ static int create_layer(const struct container *c, struct ctn_err *err)
 	return 0;
 }
 
+/* Where there is no descriptor left, that may be why it came to nothing: no more of them. */
+static void discard_new(const struct container *c, const char *tmp)
+{
+	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+
+	if (c->dirfd >= 0)
+		(void)unlinkat(c->dirfd, STATE_SPEC_NAME, 0);
+	for (size_t i = 0; c->dirfd >= 0 && i < CTN_COUNT(dirs); i++)
+		(void)unlinkat(c->dirfd, dirs[i], AT_REMOVEDIR);
+	(void)unlinkat(c->engine->state_fd, tmp, AT_REMOVEDIR);
+}
+
 /* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
  * counts. */
 static int create_on_disk(struct container *c, struct ctn_err *err)
@@ -58,12 +71,21 @@ static int create_on_disk(struct container *c, struct ctn_err *err)
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
 	if (r < 0) {
-		(void)io_remove_tree_at(e->state_fd, tmp, NULL);
+		discard_new(c, tmp);
 		return r;
 	}
 	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
 		r = ctn_fail_errno(err, "make the run directory");
 	return r < 0 ? r : container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+}
+
+/* It never was, even where nothing more can be opened now: its descriptors are the first to go. */
+static void undo(struct container *c)
+{
+	ctn_close_fd(&c->dirfd);
+	ctn_close_fd(&c->run_dirfd);
+	c->dirfd = c->run_dirfd = -1;
+	(void)container_remove_resources(c, NULL);
 }
 
 static int create_resources(struct container *c, struct ctn_err *err)
@@ -78,7 +100,7 @@ static int create_resources(struct container *c, struct ctn_err *err)
 		r = container_apply_limits(c, c->spec, true, err);
 	}
 	if (r < 0)
-		(void)container_remove_resources(c, NULL);
+		undo(c);
 	else
 		container_cgroup_rest(c);
 	return r;

@@ -19,6 +19,8 @@
 #include "launch_spawn.h"
 #include "wire_io.h"
 
+enum { UNWATCHED_MS = 2000 };
+
 static int message_fd(const struct packer *p, int *ret, struct ctn_err *err)
 {
 	ctn_autoclose int fd = memfd_create("ctnfs-start", MFD_CLOEXEC);
@@ -62,6 +64,25 @@ static int own_layer(const struct container *c, const struct spec *spec,
 	return r < 0 ? r : launch_layer(c, &ids, err);
 }
 
+/* Nobody would hear of its end. What it has made ends with it, unless it was there before. */
+static void give_up_monitor(struct container *c, struct pidref *monitor)
+{
+	bool born;
+	siginfo_t info;
+
+	(void)pidref_kill(monitor, SIGKILL, NULL);
+	(void)waitid(P_PIDFD, (id_t)monitor->pidfd, &info, WEXITED);
+	pthread_mutex_lock(&c->lock);
+	c->monitor = NULL;
+	c->monitor_is_child = false;
+	c->sock = -1; /* the caller's */
+	born = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
+	pthread_mutex_unlock(&c->lock);
+	pidref_put(monitor);
+	if (born)
+		(void)container_cgroup_kill(c, UNWATCHED_MS, NULL);
+}
+
 static int launch_with(struct container *c, int sock, int message, const int *more, size_t n_more,
 		       const int pair[2], struct ctn_err *err)
 {
@@ -84,11 +105,14 @@ static int launch_with(struct container *c, int sock, int message, const int *mo
 	c->monitor = monitor;
 	c->monitor_is_child = true;
 	c->sock = sock;
+	c->sock_err = 0;
 	pthread_mutex_unlock(&c->lock);
 	if (loop_add(c->engine, c, sock, EVENT_SOCKET) < 0 ||
-	    loop_add(c->engine, c, monitor->pidfd, EVENT_MONITOR) < 0)
-		return ctn_fail_errno(err, "watch the monitor");
-	return 0;
+	    loop_add(c->engine, c, monitor->pidfd, EVENT_MONITOR) < 0) {
+		r = ctn_fail_errno(err, "watch the monitor");
+		give_up_monitor(c, monitor);
+	}
+	return r;
 }
 
 static int launch_sockets(struct container *c, int message, const int *more, size_t n_more,
@@ -102,7 +126,7 @@ static int launch_sockets(struct container *c, int message, const int *more, siz
 		return ctn_fail_errno(err, "make a connection to the monitor");
 	r = launch_with(c, pair[0], message, more, n_more, pair, err);
 	close(pair[1]);
-	if (r < 0 && c->sock != pair[0])
+	if (r < 0)
 		close(pair[0]);
 	return r;
 }
