@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
+#include "launch_park.h"
 
 static const char *const state_names[] = {
 	[CTN_CREATED] = "created", [CTN_STARTING] = "starting", [CTN_RUNNING] = "running",
@@ -163,8 +164,10 @@ int container_remove_resources(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
 	char trash[CTN_ID_LEN + 8];
-	int r = container_cgroup_remove(c, err);
+	int r;
 
+	launch_unpark(c);
+	r = container_cgroup_remove(c, err);
 	if (r < 0)
 		return r;
 	snprintf(trash, sizeof(trash), "trash-%s", c->id);
