@@ -172,15 +172,17 @@ static void pass_listener(struct waited *w)
 	struct exec_listener *l = w->listener;
 	struct ctn_err err = {0};
 	ctn_autoclose int fd = -1;
+	int r;
 
 	msg.value = atomic_load(&l->handover->killable);
 	if (!wait_for_program(w)) /* who it is; the loop sees the end of one that is none */
 		return;
-	if (handover_take(l->handover, w->pidfd, &fd, &err) < 0) {
+	r = handover_take(l->handover, w->pidfd, &fd, &err);
+	if (r < 0 && r != -ESRCH) {
 		w->status = say(w, "seccomp", err.code, err.text);
 		(void)syscall(SYS_pidfd_send_signal, w->pidfd, SIGKILL, NULL, 0);
 		close_monitor(l); /* not once more */
-	} else {
+	} else if (r == 0) {
 		(void)wire_send(l->monitor, &msg, sizeof(msg), &fd, 1);
 	}
 }

@@ -115,9 +115,11 @@ static void on_report(struct monitor *m)
 static void take_listener(struct monitor *m)
 {
 	struct ctn_err err = {0};
-	int fd = -1;
+	int fd = -1, r = handover_take(m->plan.handover, m->first.pidfd, &fd, &err);
 
-	if (handover_take(m->plan.handover, m->first.pidfd, &fd, &err) < 0)
+	if (r == -ESRCH) /* the end of its report says why */
+		return;
+	if (r < 0)
 		fail_err(m, "seccomp", &err);
 	notify_add(&m->notify, fd, atomic_load(&m->plan.handover->killable));
 }

@@ -57,7 +57,8 @@ struct handover_given {
 int handover_give(struct handover *h, const struct handover_given *given, struct ctn_err *err);
 
 /** handover_pending() - by the parent: whether there is one to be taken.
- * handover_take() - do, from the process @pidfd, and let it go on. -errno with a sentence. */
+ * handover_take() - do, from the process @pidfd, and let it go on. -ESRCH: it has ended; -errno
+ * with a sentence. */
 bool handover_pending(const struct handover *h);
 int handover_take(struct handover *h, int pidfd, int *ret, struct ctn_err *err);
 

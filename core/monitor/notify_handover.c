@@ -3,6 +3,7 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -75,11 +76,23 @@ bool handover_pending(const struct handover *h)
 	return h && !atomic_load(&h->taken) && atomic_load(&h->listener);
 }
 
+static bool has_ended(int pidfd)
+{
+	const int why = errno;
+	struct pollfd p = {.fd = pidfd, .events = POLLIN};
+	const bool ended = poll(&p, 1, 0) > 0;
+
+	errno = why;
+	return ended;
+}
+
 int handover_take(struct handover *h, int pidfd, int *ret, struct ctn_err *err)
 {
 	const uint64_t none = 0;
 	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, atomic_load(&h->listener) - 1, 0);
 
+	if (fd < 0 && has_ended(pidfd))
+		return ctn_fail(err, ESRCH, "it was killed before it could run");
 	if (fd < 0)
 		return ctn_fail(err, errno,
 				"its listener for denied calls cannot be taken over (%s); echo 0 > "

@@ -351,6 +351,26 @@ static void test_no_listener(void)
 	handover_free(NULL);
 }
 
+/* It was killed while it waited. */
+static void test_gone(void)
+{
+	struct handover *h = NULL;
+	pid_t child = fork();
+	ctn_autoclose int pidfd = -1;
+	int fd = -1;
+
+	if (child == 0)
+		_exit(0);
+	pidfd = (int)syscall(SYS_pidfd_open, child, 0);
+	CHECK(handover_new(&h, NULL) == 0);
+	CHECK(waitid(P_PID, (id_t)child, &(siginfo_t){0}, WEXITED | WNOWAIT) == 0);
+	atomic_store(&h->listener, 5);
+	CHECK_ERR(handover_take(h, pidfd, &fd, &check_err), ESRCH, "killed");
+	CHECK(waitpid(child, NULL, 0) == child);
+	CHECK_ERR(handover_take(h, pidfd, &fd, &check_err), ESRCH, "killed");
+	handover_free(h);
+}
+
 static const struct check_test tests[] = {
 	{"only EPERM becomes a question", test_filter},
 	{"a filter that denies nothing", test_filter_without},
@@ -361,6 +381,7 @@ static const struct check_test tests[] = {
 	{"a ring that cannot be written", test_ring_lost},
 	{"a listener", test_live},
 	{"what is none", test_no_listener},
+	{"the new process has ended", test_gone},
 };
 
 int main(void)
