@@ -24,6 +24,7 @@
 
 enum {
 	COPY_SIZE = 64 << 10, /* as much as one entry of the log's index stands for */
+	PIPE_GROWN = 1 << 20, /* of a program that puts out more than we take away */
 	DRAIN_MAX = 64,	      /* reads from one pipe before the others get their turn */
 };
 
@@ -135,6 +136,7 @@ static void tell_denied(struct monitor *m, bool end)
 static void copy_output(struct monitor *m, int fd, enum wire_stream stream)
 {
 	static char buf[COPY_SIZE];
+	static bool grown[WIRE_STREAMS];
 
 	for (int i = 0; i < DRAIN_MAX; i++) {
 		ssize_t n = read(fd, buf, sizeof(buf));
@@ -144,6 +146,11 @@ static void copy_output(struct monitor *m, int fd, enum wire_stream stream)
 		log_append(&m->log, stream, now_ns(), buf, (size_t)n);
 		if ((size_t)n < sizeof(buf))
 			return;
+		/* It was full, and the program waits for us. Where processors are scarce, the fewer
+		 * turns the two take the better. The kernel may say no; a terminal does. */
+		if (!grown[stream])
+			(void)fcntl(fd, F_SETPIPE_SZ, PIPE_GROWN);
+		grown[stream] = true;
 	}
 }
 

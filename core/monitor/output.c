@@ -12,10 +12,6 @@
 
 static const char *const fifos[] = {WIRE_STDIN_NAME, "out", "err"};
 
-/* Four times what a pipe holds by itself: a program that puts out a lot and the monitor take turns
- * less often, which matters where processors are scarce. The kernel may say no. */
-enum { OUTPUT_PIPE = 256 << 10 };
-
 /* In the host's numbers, the user that the program runs as: /dev/stdout is opened by name inside.
  */
 static int fifo_give(const struct plan *p, const char *name, struct ctn_err *err)
@@ -68,10 +64,6 @@ int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err)
 		r = fifo_make(p, fifos[i], err);
 	for (size_t i = 0; r == 0 && i < CTN_COUNT(ends); i++)
 		r = fifo_open(p, ends[i].name, ends[i].flags, ends[i].to, err);
-	if (r == 0) {
-		(void)fcntl(ret->out, F_SETPIPE_SZ, OUTPUT_PIPE);
-		(void)fcntl(ret->err, F_SETPIPE_SZ, OUTPUT_PIPE);
-	}
 	if (r == 0 && fcntl(ret->child_in, F_SETFL, 0) < 0) /* blocking again, for the program */
 		r = ctn_fail_errno(err, "prepare standard input");
 	return r;

@@ -62,11 +62,11 @@ def test_at_full_speed(ctn):
     """The bound is exact, nothing is lost within it, and nobody's memory grows."""
     bound, lines = 4 * MIB, FLOOD // WIDTH
     ctn.put("log.max", bound)
+    follower, slow = Follower(ctn.path("log")), Follower(ctn.path("log"))
     ctn.py(WRITER + "flood(1, %d); input()" % lines)
     monitor, server = monitor_of(ctn), ctn.server.proc.pid
     before = resident(monitor), resident(server)
     sizes, used, grown = [], [], [0, 0]
-    follower, slow = Follower(ctn.path("log")), Follower(ctn.path("log"))
     tail = subprocess.Popen(["tail", "-n+1", "-s0.05", "-f", ctn.path("log")], stdout=subprocess.PIPE)
     piped = subprocess.Popen(["tail", "-c", str(bound)], stdin=tail.stdout, stdout=subprocess.PIPE)
     tail.stdout.close()
@@ -132,15 +132,15 @@ def test_emptied_at_full_speed(ctn):
     """What a reader gets is in order still, and ends with the last line."""
     lines = FLOOD // 8 // WIDTH
     ctn.put("log.max", MIB)
-    ctn.py(WRITER + "flood(1, %d)" % lines)
     with Follower(ctn.path("log")) as f:
+        ctn.py(WRITER + "flood(1, %d); sys.stdin.readline(); flood(1, 10, %d)" % (lines, lines))
         emptied = 0
-        while ctn.state() == "running":
+        while f.step().size < lines * WIDTH:
             assert ctn.write("log", "") == 0
             emptied += 1
-            f.step()
-        assert emptied and check_order(f.step().got, lines - 1)
-    assert ctn.finish() == 0
+        ctn.write("stdin", "\n")
+        assert ctn.finish() == 0
+        assert emptied and check_order(f.step().got, lines + 9)
     ctn.write("log", "")
     assert ctn.read("log") == "" and ctn.status("LogDropped") == "0"
     assert on_disk(ctn) <= 16 << 10
