@@ -70,25 +70,6 @@ static int monitor_identify(int sock, struct pidref **ret, struct ctn_err *err)
 	return pidref_new(cred.pid, -1, ret, err);
 }
 
-/* The spec that it was started with; without that record, the present one is the best guess. */
-static void adopt_running_spec(struct container *c)
-{
-	struct spec *spec = NULL;
-	char *skeleton = NULL;
-	struct ctn_err err = {0};
-
-	if (state_load_run(c->run_dirfd, &spec, &skeleton, &c->oom_base, &err) < 0) {
-		container_note_error(c->engine, c, "spec", &err);
-		spec = spec_get(c->spec);
-	}
-	c->running = spec;
-	container_ns_note(c->engine, spec);
-	free(c->skeleton);
-	c->skeleton = skeleton;
-	oom_watch(c);
-	oom_note(c, ctn_now());
-}
-
 static int adopt_monitored(struct container *c, struct ctn_err *err)
 {
 	ctn_autoclose int sock = -1;
@@ -232,7 +213,7 @@ static void adopt_run(struct container *c)
 	struct ctn_err err = {0};
 
 	oom_load(c);
-	c->has_exit = state_load_exit(c->dirfd, &c->exit, NULL) == 0;
+	adopt_exit_record(c);
 	c->started = c->exit.started;
 	if (monitor_lives(c)) {
 		if (adopt_monitored(c, &err) == 0)
@@ -270,7 +251,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 			    business */
 		r = 0;
 	if (r == 0)
-		r = state_load_log_start(c->dirfd, &c->log_start, &c->log_uncounted, err);
+		adopt_log_start(c);
 	return r;
 }
 
@@ -383,8 +364,9 @@ static void sweep_runs(struct engine *e)
 	while (dir && (d = readdir(dir))) {
 		if (!is_id(d->d_name) || faccessat(e->state_fd, d->d_name, F_OK, 0) == 0)
 			continue;
-		(void)cgroup_leaf_remove(e->cgroup, d->d_name, GONE_MS, NULL);
-		(void)io_remove_tree_at(e->run_fd, d->d_name, NULL);
+		/* Without its run directory nobody would know of the group. */
+		if (cgroup_leaf_remove(e->cgroup, d->d_name, GONE_MS, NULL) == 0)
+			(void)io_remove_tree_at(e->run_fd, d->d_name, NULL);
 	}
 }
 

@@ -152,28 +152,41 @@ struct state_record container_record(const struct container *c, struct spec *spe
 	return rec;
 }
 
+/* Where only the last step fails, the new one has its name already: what is refused must not be
+ * there for the next server. */
 int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
 {
 	const struct state_record rec = container_record(c, spec);
+	const struct state_record old = container_record(c, c->spec);
+	int r = state_save(c->dirfd, &rec, err);
 
-	return state_save(c->dirfd, &rec, err);
+	if (r < 0 && spec != c->spec)
+		(void)state_save(c->dirfd, &old, NULL);
+	return r;
 }
 
-/* In the reverse order of making it. From the renaming on the container does not exist. */
+/* From the renaming on the container does not exist, whatever becomes of its control group: that is
+ * not easily made again. Only who sits in it keeps the container. */
 int container_remove_resources(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
+	struct ctn_err why = {0};
 	char trash[CTN_ID_LEN + 8];
 	int r;
 
 	launch_unpark(c);
-	r = container_cgroup_remove(c, err);
-	if (r < 0)
-		return r;
 	snprintf(trash, sizeof(trash), "trash-%s", c->id);
 	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "move the state directory away");
-	sweeper_add(e->sweeper, c->id);
+	r = container_cgroup_remove(c, &why);
+	if (r == -EBUSY || (r < 0 && c->parent)) {
+		if (renameat(e->state_fd, trash, e->state_fd, c->id) == 0)
+			return ctn_fail(err, -r, "%s", why.text);
+	}
+	if (r < 0 && !c->parent)
+		sweeper_add_cgroup(e->sweeper, c->id, container_cgroup_name(c));
+	else
+		sweeper_add(e->sweeper, c->id);
 	return 0;
 }
 
@@ -247,8 +260,10 @@ static int rename_edited(struct container *c, const char *to, struct ctn_err *er
 		r = registry_rename(c, renamed, err); /* the name is ours before it is on disk */
 	if (r == 0) {
 		r = container_save(c, renamed, err);
-		if (r < 0)
+		if (r < 0) {
 			(void)registry_rename(c, old, NULL);
+			(void)container_save(c, old, NULL); /* it may be on disk already */
+		}
 	}
 	if (r == 0) {
 		pthread_mutex_lock(&c->lock);

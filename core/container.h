@@ -235,8 +235,9 @@ ssize_t container_log_read(struct container *c, enum log_view view, uint64_t pos
 int container_log_source(struct container *c, enum log_view view, int *ret);
 /** container_log_dropped() - as in its range, and what a program that runs has lost so far. */
 int container_log_dropped(struct container *c, uint64_t *ret, struct ctn_err *err);
-/** container_log_clear() - drop all that is there now: start becomes end. */
-int container_log_clear(struct container *c, struct ctn_err *err);
+/** container_log_clear() - drop all that is there now: start becomes end. @ret_start: that; may be
+ * NULL. */
+int container_log_clear(struct container *c, uint64_t *ret_start, struct ctn_err *err);
 
 /* --- refusals: the last ones, for the `error` files --- */
 /** container_note_error() - @where: file ("cmd", "cgroup/memory.limit"). Kept in memory, the

@@ -295,6 +295,24 @@ static int write_knob(struct container *c, const struct cgroup_knob *knob, const
 	return knob->write(c->cgroup, text, err);
 }
 
+/* It is in force; if it cannot be kept, it is not. With c->edit held. */
+static int save_limit(struct container *c, struct spec *spec, struct limits *seen,
+		      struct ctn_err *err)
+{
+	const uint64_t limits_at = c->limits_at, limits = c->limits;
+	int r;
+
+	limits_compare(c, seen);
+	r = container_save(c, spec, err);
+	if (r < 0) {
+		(void)container_exchange_limits(c, spec, c->spec, NULL);
+		seen->changed = 0;
+		c->limits_at = limits_at;
+		c->limits = limits;
+	}
+	return r;
+}
+
 int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,
 		       struct ctn_err *err)
 {
@@ -314,10 +332,8 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 	r = spec ? spec_set_knob(spec, knob->name, text, err) : ctn_fail(err, ENOMEM, "no memory");
 	if (r == 0)
 		r = write_knob(c, knob, text, err);
-	if (r == 0) {
-		limits_compare(c, &seen);
-		r = container_save(c, spec, err);
-	}
+	if (r == 0)
+		r = save_limit(c, spec, &seen, err);
 	pthread_mutex_lock(&c->lock);
 	if (r == 0) {
 		old = c->spec;

@@ -3,6 +3,7 @@
 #include "container_create.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +41,19 @@ static int create_layer(const struct container *c, struct ctn_err *err)
 	return 0;
 }
 
-/* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
- * counts. */
+/* Where there is no descriptor left, that may be why it came to nothing: no more of them. */
+static void discard_new(const struct container *c, const char *tmp)
+{
+	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+
+	if (c->dirfd >= 0)
+		(void)unlinkat(c->dirfd, STATE_SPEC_NAME, 0);
+	for (size_t i = 0; c->dirfd >= 0 && i < CTN_COUNT(dirs); i++)
+		(void)unlinkat(c->dirfd, dirs[i], AT_REMOVEDIR);
+	(void)unlinkat(c->engine->state_fd, tmp, AT_REMOVEDIR);
+}
+
+/* Under that until it is complete, so that a crash leaves all of it or nothing that counts. */
 static void new_name(const struct container *c, char ret[CTN_ID_LEN + 8])
 {
 	snprintf(ret, CTN_ID_LEN + 8, CONTAINER_NEW_PREFIX "%s", c->id);
@@ -93,13 +105,16 @@ static int run_make(struct container *c, struct ctn_err *err)
 
 static int create_on_disk(struct container *c, struct ctn_err *err)
 {
+	char tmp[CTN_ID_LEN + 8];
 	int r = state_make(c, err);
 
 	if (r == 0)
 		r = state_complete(c, err);
-	if (r < 0)
-		state_unmake(c);
-	return r < 0 ? r : run_make(c, err);
+	if (r == 0)
+		return run_make(c, err);
+	new_name(c, tmp);
+	discard_new(c, tmp);
+	return r;
 }
 
 static int create_cgroup(struct container *c, struct ctn_err *err)
@@ -113,6 +128,15 @@ static int create_cgroup(struct container *c, struct ctn_err *err)
 	return container_apply_limits(c, c->spec, true, err);
 }
 
+/* It never was, even where nothing more can be opened now: its descriptors are the first to go. */
+static void undo(struct container *c)
+{
+	ctn_close_fd(&c->dirfd);
+	ctn_close_fd(&c->run_dirfd);
+	c->dirfd = c->run_dirfd = -1;
+	(void)container_remove_resources(c, NULL);
+}
+
 static int create_resources(struct container *c, struct ctn_err *err)
 {
 	int r = create_on_disk(c, err);
@@ -120,7 +144,7 @@ static int create_resources(struct container *c, struct ctn_err *err)
 	if (r == 0)
 		r = create_cgroup(c, err);
 	if (r < 0)
-		(void)container_remove_resources(c, NULL);
+		undo(c);
 	else
 		container_cgroup_rest(c);
 	return r;

@@ -180,8 +180,10 @@ static int set_start(struct container *c, uint64_t start, uint64_t uncounted, st
 {
 	int r = state_save_log_start(c->dirfd, start, uncounted, err);
 
-	if (r < 0)
+	if (r < 0) { /* it may be on disk already */
+		(void)state_save_log_start(c->dirfd, c->log_start, c->log_uncounted, NULL);
 		return r;
+	}
 	pthread_mutex_lock(&c->lock);
 	c->log_start = start;
 	c->log_uncounted = uncounted;
@@ -201,7 +203,7 @@ int container_log_keep_start(struct container *c, struct ctn_err *err)
 	return r < 0 ? r : set_start(c, range.start, uncounted, err);
 }
 
-int container_log_clear(struct container *c, struct ctn_err *err)
+int container_log_clear(struct container *c, uint64_t *ret_start, struct ctn_err *err)
 {
 	struct log_range range;
 	struct state_log l;
@@ -216,8 +218,11 @@ int container_log_clear(struct container *c, struct ctn_err *err)
 	r = log_open(c, O_RDWR, &l, &range, err);
 	if (r == 0)
 		r = set_start(c, range.end, range.end + lost, err);
-	if (r == 0)
+	if (r == 0) {
 		state_log_drop(&l);
+		if (ret_start)
+			*ret_start = range.end;
+	}
 	state_log_close(&l);
 	pthread_mutex_unlock(&c->edit);
 	return r;

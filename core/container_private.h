@@ -86,6 +86,7 @@ struct container {
 	struct pidref *init;
 	struct pidref *monitor; /* NULL when none lives beside it */
 	int sock;		/* to the monitor, or -1 */
+	int sock_err;		/* errno with which that broke, or 0 */
 	int tty; /* master of the program's terminal, or -1: with it the next monitor goes on */
 	int in; /* writing end of its standard input, or the terminal's master; -1: there is none */
 	const void *in_turn; /* whose turn it is to write to @in: its waiter, or another address of
@@ -255,6 +256,11 @@ int container_save(struct container *c, struct spec *spec, struct ctn_err *err);
 bool container_is_up(
 	const struct container *c); /* under its lock: a program of its exists, or is about to */
 
+/* container_replace.c */
+/** container_exchange_limits() - of @from in force, to those of @to. -errno with @from in force. */
+int container_exchange_limits(struct container *c, const struct spec *from, const struct spec *to,
+			      struct ctn_err *err);
+
 /* container_show.c */
 struct users_ids;
 /** container_user() - whom @spec's `user` means in this container. */
@@ -410,6 +416,14 @@ int launch(struct container *c, struct spec *spec, struct ctn_err *err);
  * on, its exit status is not known. */
 int launch_adopt(struct container *c, const struct spec *spec, const struct wire_status *status,
 		 struct ctn_err *err);
+
+/* adopt_records.c, before anybody else sees the container */
+/** adopt_exit_record() - how its last run ended. adopt_log_start() - where its log begins.
+ * adopt_running_spec() - what the running program was started with; its command is the container's
+ * from now on, too. */
+void adopt_exit_record(struct container *c);
+void adopt_log_start(struct container *c);
+void adopt_running_spec(struct container *c);
 
 /* adopt.c */
 int adopt_all(struct engine *e, struct ctn_err *err);

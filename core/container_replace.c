@@ -56,9 +56,8 @@ static int clear_limits(struct container *c, const struct spec *from, struct ctn
 	return r;
 }
 
-/* Return: 0, or -errno with @from in force. */
-static int exchange_limits(struct container *c, const struct spec *from, const struct spec *to,
-			   struct ctn_err *err)
+int container_exchange_limits(struct container *c, const struct spec *from, const struct spec *to,
+			      struct ctn_err *err)
 {
 	int r = clear_limits(c, from, err);
 
@@ -146,7 +145,7 @@ static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 	int r;
 
 	limits_see(c, NULL, &seen);
-	r = exchange_limits(c, old, spec, err);
+	r = container_exchange_limits(c, old, spec, err);
 	if (r == 0)
 		limits_compare(c, &seen);
 	if (r == 0 && spec->log_max != old->log_max) /* a larger bound brings nothing back */
@@ -154,7 +153,7 @@ static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 	if (r == 0) {
 		r = publish(c, spec, err);
 		if (r < 0)
-			(void)exchange_limits(c, spec, old, NULL);
+			(void)container_exchange_limits(c, spec, old, NULL);
 	}
 	if (r == 0) {
 		pthread_mutex_lock(&c->lock);

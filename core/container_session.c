@@ -292,11 +292,11 @@ static bool settling_wait(struct settling *s)
 	bool done;
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until); /* whoever sets the clock does not end it */
 	until.tv_sec += SETTLE_SECS;
 	pthread_mutex_lock(&s->lock);
 	while (!s->is_done && r == 0)
-		r = pthread_cond_timedwait(&s->done, &s->lock, &until);
+		r = pthread_cond_clockwait(&s->done, &s->lock, CLOCK_MONOTONIC, &until);
 	done = s->is_done;
 	pthread_mutex_unlock(&s->lock);
 	if (done || life_cancel(&s->w))

@@ -306,7 +306,7 @@ int engine_start(struct engine *e, struct ctn_err *err)
 		return r;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are the main thread's */
-	r = sweeper_new(e->state_fd, e->run_fd, note_debris, e, &e->sweeper, err);
+	r = sweeper_new(e->state_fd, e->run_fd, e->cgroup, note_debris, e, &e->sweeper, err);
 	if (r == 0)
 		r = start_thread(&e->thread, &e->threaded, loop_run, e, err);
 	if (r == 0)

@@ -20,6 +20,8 @@
 #include "launch_park.h"
 #include "wire_io.h"
 
+enum { UNWATCHED_MS = 2000 };
+
 static int message_fd(const struct packer *p, int *ret, struct ctn_err *err)
 {
 	ctn_autoclose int fd = memfd_create("ctnfs-start", MFD_CLOEXEC);
@@ -86,6 +88,25 @@ int launch_own_layer(const struct container *c, const struct spec *spec,
 	int r = launch_ids_joined(c, spec, joins, &ids, err);
 
 	return r < 0 ? r : launch_layer(c, &ids, err);
+}
+
+/* Nobody would hear of its end. What it has made ends with it, unless it was there before. */
+static void give_up_monitor(struct container *c, struct pidref *monitor)
+{
+	bool born;
+	siginfo_t info;
+
+	(void)pidref_kill(monitor, SIGKILL, NULL);
+	(void)waitid(P_PIDFD, (id_t)monitor->pidfd, &info, WEXITED);
+	pthread_mutex_lock(&c->lock);
+	c->monitor = NULL;
+	c->monitor_is_child = false;
+	c->sock = -1; /* the caller's */
+	born = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
+	pthread_mutex_unlock(&c->lock);
+	pidref_put(monitor);
+	if (born)
+		(void)container_cgroup_kill(c, UNWATCHED_MS, NULL);
 }
 
 /* A new one, at work on @message. @ret_sock: ours. */
@@ -167,11 +188,15 @@ int launch_message(struct container *c, const struct packer *p, const int *more,
 	c->monitor = monitor;
 	c->monitor_is_child = true;
 	c->sock = sock;
+	c->sock_err = 0;
 	pthread_mutex_unlock(&c->lock);
 	if (loop_add(c->engine, c, sock, EVENT_SOCKET) < 0 ||
-	    loop_add(c->engine, c, monitor->pidfd, EVENT_MONITOR) < 0)
-		return ctn_fail_errno(err, "watch the monitor");
-	return 0;
+	    loop_add(c->engine, c, monitor->pidfd, EVENT_MONITOR) < 0) {
+		r = ctn_fail_errno(err, "watch the monitor");
+		give_up_monitor(c, monitor);
+		close(sock);
+	}
+	return r;
 }
 
 /* A process that is moved into a cgroup is not counted against pids.max, only one that is born

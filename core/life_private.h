@@ -61,6 +61,10 @@ int start_go(struct container *c, struct ctn_err *err);
  */
 bool start_fail(struct container *c, const struct ctn_err *err, const struct life_waiter *own);
 
+/** mark_running() - its monitor says so. start_failed() - its monitor has ended before that. */
+void mark_running(struct container *c);
+void start_failed(struct container *c);
+
 /** life_timer_at() - under c->lock: life_on_timer() at that life_clock(). Return: whether that will
  * be. */
 bool life_timer_at(struct container *c, uint64_t when);

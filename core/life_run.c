@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happens to a container by itself: its monitor's messages, and ends. On the event thread, but
- * for start_go(). */
+/* What happens to a container by itself: its monitor's messages, and its end. On the event thread,
+ * but for start_go(). */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -106,7 +105,7 @@ static void note_start(struct container *c)
 
 /* From now until it has ended, what is on disk says that it ended without a witness: true if we all
  * die with it. */
-static void mark_running(struct container *c)
+void mark_running(struct container *c)
 {
 	struct waiter_list list = {0};
 	struct state_exit e = {.code = 255, .unknown = true};
@@ -135,10 +134,22 @@ static void mark_running(struct container *c)
 	engine_tell(c);
 }
 
+/* Under c->lock. Without it nobody would say that the program runs: a start that is under way
+ * fails. Where the monitor has ended, that is EVENT_MONITOR's. */
+static void connection_lost(struct container *c, int why)
+{
+	ctn_close_fd(&c->sock);
+	c->sock = -1;
+	c->sock_err = why;
+	if (c->monitor && (c->state == CTN_STARTING || c->state == CTN_RESTARTING))
+		(void)pidref_kill(c->monitor, SIGKILL, NULL);
+}
+
 static void on_status(struct container *c, const struct wire_status *status, int pidfd, int tty)
 {
 	struct ctn_err err = {0};
 	bool starting;
+	int r;
 
 	pthread_mutex_lock(&c->lock);
 	starting = c->state == CTN_STARTING || c->state == CTN_RESTARTING;
@@ -149,11 +160,15 @@ static void on_status(struct container *c, const struct wire_status *status, int
 		return;
 	}
 	life_take_tty(c, tty);
-	if (life_take_status(c, status, pidfd, &err) <
-	    0) /* it has ended already: the record tells */
-		return;
-	mark_running(c);
-	life_birth(c);
+	r = life_take_status(c, status, pidfd, &err);
+	if (r == 0) {
+		mark_running(c);
+		life_birth(c);
+	} else if (r != -ESRCH) { /* that would be: it has ended already, and the record tells */
+		pthread_mutex_lock(&c->lock);
+		connection_lost(c, -r);
+		pthread_mutex_unlock(&c->lock);
+	}
 }
 
 /* The monitor says that it could not be started. Acted on when it has ended, or the next start
@@ -167,7 +182,7 @@ static void on_error(struct container *c, const struct wire_error *e)
 }
 
 /* It never ran. */
-static void start_failed(struct container *c)
+void start_failed(struct container *c)
 {
 	struct ctn_err err = {0};
 
@@ -179,6 +194,9 @@ static void start_failed(struct container *c)
 	if (!c->parent || !err.code)
 		(void)container_cgroup_kill(c, LEFTOVER_MS, NULL);
 	container_cgroup_rest(c);
+	if (!err.code && c->sock_err)
+		ctn_fail(&err, c->sock_err, "listen to its monitor: %s",
+			 strerrordesc_np(c->sock_err));
 	if (!err.code)
 		ctn_fail(&err, EIO, "its monitor was killed before the program ran");
 	(void)start_fail(c, &err, NULL);
@@ -188,18 +206,15 @@ static void start_failed(struct container *c)
 static bool socket_read(struct container *c)
 {
 	struct wire_msg msg;
-	int sock, fds[] = {-1, -1};
+	int fds[] = {-1, -1};
 	size_t n_fds = 0;
 	ssize_t n;
 
 	pthread_mutex_lock(&c->lock);
-	sock = c->sock;
-	n = sock >= 0 ? wire_receive(sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n_fds)
-		      : -EAGAIN;
-	if (n == 0 || (n < 0 && n != -EAGAIN)) { /* its end is EVENT_MONITOR's */
-		close(sock);
-		c->sock = -1;
-	}
+	n = c->sock >= 0 ? wire_receive(c->sock, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n_fds)
+			 : -EAGAIN;
+	if (n == 0 || (n < 0 && n != -EAGAIN))
+		connection_lost(c, (int)-n);
 	pthread_mutex_unlock(&c->lock);
 	if (n <= 0)
 		return false;
@@ -342,107 +357,4 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 		container_note_error(c->engine, c, "exit", &err);
 	if (finish_mark(c, &e) && start_go(c, &err) < 0)
 		(void)start_fail(c, &err, NULL);
-}
-
-/* The monitor was killed under a living container: that goes on. */
-bool life_remonitor(struct container *c, const struct wire_status *status)
-{
-	struct ctn_err err = {0};
-	struct spec *spec = NULL;
-	bool alive;
-
-	pthread_mutex_lock(&c->lock);
-	alive = c->init && !pidref_ended(c->init);
-	if (alive) {
-		pidref_put(c->monitor);
-		c->monitor = NULL;
-		ctn_close_fd(&c->sock);
-		c->sock = -1;
-		spec = spec_get(c->running);
-	}
-	pthread_mutex_unlock(&c->lock);
-	if (!alive)
-		return false;
-	ctn_fail(&err, ESRCH,
-		 "its monitor was killed; it goes on, but its exit status will not be known");
-	container_note_error(c->engine, c, "status", &err);
-	if (launch_adopt(c, spec, status, &err) <
-	    0) { /* its output has no reader then, its end has */
-		container_note_error(c->engine, c, "status", &err);
-		(void)loop_add(c->engine, c, c->init->pidfd, EVENT_INIT);
-	}
-	spec_put(spec);
-	return true;
-}
-
-static void reap_monitor(struct container *c)
-{
-	siginfo_t info;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->monitor && c->monitor_is_child)
-		(void)waitid(P_PIDFD, (id_t)c->monitor->pidfd, &info, WEXITED | WNOHANG);
-	c->monitor_is_child = false;
-	pthread_mutex_unlock(&c->lock);
-}
-
-static void drop_monitor(struct container *c)
-{
-	pthread_mutex_lock(&c->lock);
-	pidref_put(c->monitor);
-	c->monitor = NULL;
-	pthread_mutex_unlock(&c->lock);
-}
-
-void life_on_monitor_end(struct container *c)
-{
-	struct wire_status status = {0};
-	struct ctn_err err = {0};
-	enum ctn_state state;
-	bool here;
-
-	pthread_mutex_lock(&c->lock);
-	here = c->monitor && pidref_ended(c->monitor);
-	pthread_mutex_unlock(&c->lock);
-	if (!here)
-		return;	   /* an event that was under way when another thread had dealt with it */
-	life_on_socket(c); /* what it said last comes first */
-	reap_monitor(c);
-	pthread_mutex_lock(&c->lock);
-	state = c->state;
-	pthread_mutex_unlock(&c->lock);
-	if (state_load_status(c->run_dirfd, &status, &err) < 0)
-		status.phase = WIRE_STARTING;
-	pthread_mutex_lock(&c->lock);
-	c->log_lost = status.log_dropped;
-	pthread_mutex_unlock(&c->lock);
-	if (status.phase == WIRE_EXITED && (state == CTN_STARTING || state == CTN_RESTARTING)) {
-		/* So short a life that its first message could not be taken; it ran all the same.
-		 */
-		pthread_mutex_lock(&c->lock);
-		c->started = status.started;
-		pthread_mutex_unlock(&c->lock);
-		mark_running(c);
-	}
-	if (status.phase == WIRE_EXITED) {
-		bool unknown = status.code == WIRE_CODE_UNKNOWN;
-
-		life_finish(c, unknown ? 255 : status.code, unknown, status.finished);
-	} else if (state == CTN_STARTING || state == CTN_RESTARTING) {
-		drop_monitor(c);
-		start_failed(c);
-	} else if (!life_remonitor(c, &status)) {
-		life_finish(c, 255, true, ctn_now());
-	}
-}
-
-void life_on_init_end(struct container *c)
-{
-	bool here;
-
-	pthread_mutex_lock(&c->lock);
-	here = !c->monitor && c->init && pidref_ended(c->init);
-	pthread_mutex_unlock(&c->lock);
-	if (here)
-		life_finish(c, 255, true, ctn_now());
 }

@@ -175,12 +175,12 @@ static struct json_object *record_to_json(const struct state_record *rec)
 
 int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
 {
-	return save(dirfd, "spec", record_to_json(rec), SAVE_DURABLE, err);
+	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec), SAVE_DURABLE, err);
 }
 
 int state_save_new(int dirfd, const struct state_record *rec, struct ctn_err *err)
 {
-	return save(dirfd, "spec", record_to_json(rec), SAVE_NEW, err);
+	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec), SAVE_NEW, err);
 }
 
 /* The "spec" member of a state file. */

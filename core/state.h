@@ -35,6 +35,8 @@ struct state_exit {
 	uint64_t started, finished;
 };
 
+#define STATE_SPEC_NAME "spec" /* what state_save() writes */
+
 /** state_save() - durable. state_load() - -ENOENT; -EINVAL: not ours, or from a newer version (left
  * as it is). */
 int state_save(int dirfd, const struct state_record *record, struct ctn_err *err);

@@ -7,34 +7,77 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "io.h"
 #include "strlist.h"
 
-enum { WAITING_MAX = 256, NAME_ROOM = 96 };
+enum { WAITING_MAX = 256, NAME_ROOM = 96, ID_LEN = 64, AGAIN_SECS = 1 };
 
 struct sweeper {
 	int statefd, runfd;
+	struct cgroup_root *cgroup;
 	void (*failed)(void *arg, const struct ctn_err *err);
 	void *arg;
 	pthread_t thread;
 	pthread_mutex_t lock; /* all below */
 	pthread_cond_t more;
-	struct strlist ids;
+	struct strlist items; /* an id, or an id, a space and a control group's name */
+	struct strlist again; /* those that could not be removed */
 	bool stop;
 };
 
-static void sweep(const struct sweeper *s, const char *id)
+static int sweep(const struct sweeper *s, const char *item, struct ctn_err *err)
+{
+	char trash[NAME_ROOM], id[ID_LEN + 1];
+	int r = 0;
+
+	snprintf(id, sizeof(id), "%s", item);
+	snprintf(trash, sizeof(trash), "trash-%s", id);
+	/* Its run directory is what the next start of the server knows the group from. */
+	if (strlen(item) > ID_LEN)
+		r = cgroup_leaf_remove(s->cgroup, item + ID_LEN + 1, 0, err);
+	if (r == 0)
+		r = io_remove_tree_at(s->runfd, id, err);
+	if (r == 0)
+		r = io_remove_tree_at(s->statefd, trash, err);
+	return r;
+}
+
+/* @tell: it is the first time. */
+static void sweep_or_keep(struct sweeper *s, const char *item, bool tell)
 {
 	struct ctn_err err = {0};
-	char trash[NAME_ROOM];
-	int r = io_remove_tree_at(s->runfd, id, &err);
 
-	snprintf(trash, sizeof(trash), "trash-%s", id);
-	if (r == 0)
-		r = io_remove_tree_at(s->statefd, trash, &err);
-	if (r < 0)
+	if (sweep(s, item, &err) == 0)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (s->again.len < WAITING_MAX)
+		(void)strlist_add(&s->again, item, strlen(item));
+	pthread_mutex_unlock(&s->lock);
+	if (tell)
 		s->failed(s->arg, &err);
+}
+
+static void sweep_all(struct sweeper *s, struct strlist *items, bool tell)
+{
+	for (size_t i = 0; i < items->len; i++)
+		sweep_or_keep(s, items->items[i], tell);
+	strlist_free(items);
+}
+
+/* Under s->lock. */
+static void wait_for_work(struct sweeper *s)
+{
+	struct timespec until;
+
+	while (s->items.len == 0 && s->again.len == 0 && !s->stop)
+		pthread_cond_wait(&s->more, &s->lock);
+	if (s->items.len > 0 || s->stop)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += AGAIN_SECS;
+	(void)pthread_cond_clockwait(&s->more, &s->lock, CLOCK_MONOTONIC, &until);
 }
 
 static void *run(void *arg)
@@ -43,37 +86,50 @@ static void *run(void *arg)
 	bool stop = false;
 
 	while (!stop) {
-		struct strlist ids;
+		struct strlist items, again;
 
 		pthread_mutex_lock(&s->lock);
-		while (s->ids.len == 0 && !s->stop)
-			pthread_cond_wait(&s->more, &s->lock);
-		ids = s->ids;
-		s->ids = (struct strlist){0};
+		wait_for_work(s);
+		items = s->items;
+		again = s->again;
+		s->items = s->again = (struct strlist){0};
 		stop = s->stop;
 		pthread_mutex_unlock(&s->lock);
-		for (size_t i = 0; i < ids.len; i++)
-			sweep(s, ids.items[i]);
-		strlist_free(&ids);
+		sweep_all(s, &items, true);
+		sweep_all(s, &again, false);
 	}
 	return NULL;
 }
 
-void sweeper_add(struct sweeper *s, const char *id)
+static void add(struct sweeper *s, const char *item)
 {
 	bool queued;
 
 	pthread_mutex_lock(&s->lock);
-	queued = s->ids.len < WAITING_MAX && strlist_add(&s->ids, id, strlen(id)) == 0;
+	queued = s->items.len < WAITING_MAX && strlist_add(&s->items, item, strlen(item)) == 0;
 	if (queued)
 		pthread_cond_signal(&s->more);
 	pthread_mutex_unlock(&s->lock);
 	if (!queued)
-		sweep(s, id);
+		sweep_or_keep(s, item, true);
 }
 
-int sweeper_new(int statefd, int runfd, void (*failed)(void *arg, const struct ctn_err *err),
-		void *arg, struct sweeper **ret, struct ctn_err *err)
+void sweeper_add(struct sweeper *s, const char *id)
+{
+	add(s, id);
+}
+
+void sweeper_add_cgroup(struct sweeper *s, const char *id, const char *cgroup)
+{
+	char item[ID_LEN + 1 + 256];
+
+	snprintf(item, sizeof(item), "%s %s", id, cgroup);
+	add(s, item);
+}
+
+int sweeper_new(int statefd, int runfd, struct cgroup_root *cgroup,
+		void (*failed)(void *arg, const struct ctn_err *err), void *arg,
+		struct sweeper **ret, struct ctn_err *err)
 {
 	struct sweeper *s = calloc(1, sizeof(*s));
 	int r;
@@ -82,6 +138,7 @@ int sweeper_new(int statefd, int runfd, void (*failed)(void *arg, const struct c
 		return ctn_fail(err, ENOMEM, "no memory for a thread that removes");
 	s->statefd = statefd;
 	s->runfd = runfd;
+	s->cgroup = cgroup;
 	s->failed = failed;
 	s->arg = arg;
 	pthread_mutex_init(&s->lock, NULL);
@@ -106,6 +163,7 @@ void sweeper_free(struct sweeper *s)
 	pthread_join(s->thread, NULL);
 	pthread_cond_destroy(&s->more);
 	pthread_mutex_destroy(&s->lock);
-	strlist_free(&s->ids);
+	strlist_free(&s->items);
+	strlist_free(&s->again);
 	free(s);
 }

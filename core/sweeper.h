@@ -4,24 +4,29 @@
 #ifndef CTNFS_CORE_SWEEPER_H
 #define CTNFS_CORE_SWEEPER_H
 
+#include "cgroup.h"
 #include "err.h"
 
 struct sweeper;
 
 /**
  * sweeper_new() - with its thread.
- * @statefd, @runfd: borrowed until sweeper_free().
- * @failed:  called on its thread with what could not be removed and why; the next start of the
- * server tries again.
+ * @statefd, @runfd, @cgroup: borrowed until sweeper_free().
+ * @failed:  called on its thread with what could not be removed and why; it tries again each
+ * second, and so does the next start of the server.
  */
-int sweeper_new(int statefd, int runfd, void (*failed)(void *arg, const struct ctn_err *err),
-		void *arg, struct sweeper **ret, struct ctn_err *err);
+int sweeper_new(int statefd, int runfd, struct cgroup_root *cgroup,
+		void (*failed)(void *arg, const struct ctn_err *err), void *arg,
+		struct sweeper **ret, struct ctn_err *err);
 
-/** sweeper_free() - once all that was given to it is gone. NULL is fine. */
+/** sweeper_free() - once all that was given to it is gone, or was tried again. NULL is fine. */
 void sweeper_free(struct sweeper *sweeper);
 
 /** sweeper_add() - remove STATE/trash-@id and RUN/@id soon; at once, on this thread, where too many
  * wait. Thread: any. */
 void sweeper_add(struct sweeper *sweeper, const char *id);
+
+/** sweeper_add_cgroup() - that control group first, which could not be removed just now. */
+void sweeper_add_cgroup(struct sweeper *sweeper, const char *id, const char *cgroup);
 
 #endif

@@ -244,18 +244,16 @@ off_t log_seek(const struct node_ref *ref, off_t off, int whence)
  * A follower loses nothing of what comes after so, whenever it looks. */
 int log_truncate(const struct node_ref *ref, bool opened, struct ctn_err *err)
 {
-	struct log_range range;
 	struct log_base *b;
-	int r = container_log_clear(ref->c, err);
+	uint64_t start = 0;
+	int r = container_log_clear(ref->c, &start, err);
 
-	if (r == 0)
-		r = range_of(ref, &range, err);
 	if (r < 0)
 		return r;
 	pthread_mutex_lock(&lock);
 	b = *find(ref);
 	if (b && opened && b->opened == 1)
-		b->base = range.start;
+		b->base = start;
 	pthread_mutex_unlock(&lock);
 	return 0;
 }

@@ -79,8 +79,20 @@ static int find_entry(const struct node_ref *dir, const char *name, struct node_
 	return 0;
 }
 
+/* Looking is seldom refused, and then by the machine: whoever meant to write is told here. */
+static void note_trouble(const struct node_ref *ref, int r, const struct ctn_err *err)
+{
+	static const int troubles[] = {EMFILE, ENFILE, ENOMEM, EIO};
+
+	for (size_t i = 0; i < CTN_COUNT(troubles); i++) {
+		if (r == -troubles[i] && err->code)
+			(void)node_refuse(ref, err);
+	}
+}
+
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	struct ctn_err err = {0};
 	struct fuse_entry_param e;
 	struct node_ref dir, ref;
 	int r = node_ref_get(req_fs(req), parent, &dir);
@@ -88,7 +100,8 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (r == 0) {
 		r = find_entry(&dir, name, &ref);
 		if (r == 0) {
-			r = entry_fill(&ref, &e, NULL);
+			r = entry_fill(&ref, &e, &err);
+			note_trouble(&ref, r, &err);
 			if (ref.c != dir.c)
 				node_ref_put(&ref);
 		}
@@ -119,6 +132,7 @@ static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_dat
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct ctn_err err = {0};
 	struct node_ref ref;
 	struct stat st;
 	double timeout = 0;
@@ -127,7 +141,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	(void)fi; /* the kernel does not say which descriptor asks */
 	if (r == 0) {
 		timeout = node_attr_timeout(ref.node);
-		r = node_stat(&ref, &st, NULL);
+		r = node_stat(&ref, &st, &err);
+		note_trouble(&ref, r, &err);
 		node_ref_put(&ref);
 	}
 	if (r < 0)

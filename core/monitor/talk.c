@@ -9,19 +9,29 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
 #include "weaken.h"
+
+enum { LOCK_WAIT_MS = 2000, LOCK_PAUSE_MS = 5 };
 
 static struct wire_msg new_message(enum wire_type type)
 {
 	return (struct wire_msg){.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = type};
 }
 
+static void hang_up(struct monitor *m, int i)
+{
+	close(m->peers[i]);
+	m->peers[i] = -1;
+	m->attached[i] = m->servers[i] = false;
+}
+
 /* --- what is said unasked --- */
 
-static void tell(const struct monitor *m, int peer)
+static int tell(const struct monitor *m, int peer)
 {
 	const bool alive = m->status.phase == WIRE_RUNNING, tty = m->first.io.terminal >= 0;
 	const int fds[] = {m->first.pidfd, m->first.io.out};
@@ -29,14 +39,15 @@ static void tell(const struct monitor *m, int peer)
 
 	msg.status = m->status;
 	/* The server holds the terminal, too: it would be hung up if we alone had it, and died. */
-	(void)wire_send(peer, &msg, sizeof(msg), fds, alive ? 1 + tty : 0);
+	return (int)wire_send(peer, &msg, sizeof(msg), fds, alive ? 1 + tty : 0);
 }
 
-void talk_tell_all(const struct monitor *m)
+/* Whom we cannot tell must not wait for it: the end of the connection says so. */
+void talk_tell_all(struct monitor *m)
 {
 	for (int i = 0; i < CONNECTIONS_MAX; i++) {
-		if (m->peers[i] >= 0)
-			tell(m, m->peers[i]);
+		if (m->peers[i] >= 0 && tell(m, m->peers[i]) < 0)
+			hang_up(m, i);
 	}
 }
 
@@ -96,7 +107,7 @@ static void on_hello(struct monitor *m, int peer, const struct wire_msg *msg)
 {
 	(void)msg;
 	m->servers[index_of(m, peer)] = true;
-	tell(m, peer);
+	(void)tell(m, peer); /* who asks has little patience */
 }
 
 static void on_log_max(struct monitor *m, int peer, const struct wire_msg *msg)
@@ -242,11 +253,8 @@ void talk_receive(struct monitor *m, int i)
 	n = wire_receive(m->peers[i], &msg, sizeof(msg), &m->given, 1, &n_given);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
-	if (n <= 0) { /* that peer is gone; we stay */
-		close(m->peers[i]);
-		m->peers[i] = -1;
-		m->attached[i] = m->servers[i] = false;
-	}
+	if (n <= 0)
+		hang_up(m, i); /* that peer is gone; we stay */
 	for (size_t k = 0; k < CTN_COUNT(questions); k++) {
 		if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC &&
 		    questions[k].type == msg.type)
@@ -280,14 +288,35 @@ void talk_accept(struct monitor *m)
 		close(fd);
 }
 
-int talk_announce(struct monitor *m, struct ctn_err *err)
+/* Kept to the end. What a killed monitor was about to make a program of has the lock, too, until it
+ * has noticed or is killed. */
+static int take_lock(const struct monitor *m, struct ctn_err *err)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
 	int lock = openat(m->plan.run_fd, WIRE_LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 			  0600);
 
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return ctn_fail_errno(err, "take the container's lock"); /* kept open to the end */
+	if (lock < 0)
+		return ctn_fail_errno(err, "open the container's lock");
+	for (int waited = 0; flock(lock, LOCK_EX | LOCK_NB) < 0; waited += LOCK_PAUSE_MS) {
+		if (errno != EWOULDBLOCK)
+			return ctn_fail_errno(err, "take the container's lock");
+		if (waited >= LOCK_WAIT_MS)
+			return ctn_fail(
+				err, EBUSY,
+				"what a former monitor has started has not ended yet; try again");
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+int talk_announce(struct monitor *m, struct ctn_err *err)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int r = take_lock(m, err);
+
+	if (r < 0)
+		return r;
 	(void)unlinkat(m->plan.run_fd, WIRE_SOCKET_NAME, 0);
 	m->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* Through the descriptor: the path itself may be longer than an address can be. */

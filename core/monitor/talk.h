@@ -38,7 +38,7 @@ struct monitor {
 int talk_announce(struct monitor *m, struct ctn_err *err);
 
 /** talk_tell_all() - the status, to whoever is connected. talk_fail_all() - why it never ran. */
-void talk_tell_all(const struct monitor *m);
+void talk_tell_all(struct monitor *m);
 void talk_fail_all(const struct monitor *m, const struct wire_error *e);
 
 /** talk_tell_denied() - that calls were denied, to the servers. Return: whether each could be told.

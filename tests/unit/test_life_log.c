@@ -36,7 +36,7 @@ static void test_log(void)
 	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.start == 0 &&
 	      range.end == 0);
 	CHECK(container_log_read(c, LOG_ALL, 0, buf, sizeof(buf), NULL) == 0);
-	CHECK(container_log_clear(c, NULL) == 0);
+	CHECK(container_log_clear(c, NULL, NULL) == 0);
 	run(c);
 	CHECK(strstr(log_of(c), "out\n") && strstr(log_of(c), "err\n"));
 	CHECK(strstr(log_of(c), "end") && strlen(log_of(c)) == 11);
@@ -48,7 +48,7 @@ static void test_log(void)
 	CHECK(store(c, "cmd", "echo again", NULL) == 0);
 	run(c);
 	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.end == 17);
-	CHECK(container_log_clear(c, NULL) == 0);
+	CHECK(container_log_clear(c, NULL, NULL) == 0);
 	CHECK_STR(log_of(c), "");
 	CHECK(container_log_range(c, LOG_ALL, &range, NULL) == 0 && range.start == 17 &&
 	      range.end == 17);
@@ -82,7 +82,7 @@ static void test_bound(void)
 	check_kept(c, FLOOD_LEN);
 	run(c);
 	check_kept(c, 2 * FLOOD_LEN);
-	CHECK(container_log_clear(c, NULL) == 0 && log_on_disk(c) <= KEPT);
+	CHECK(container_log_clear(c, NULL, NULL) == 0 && log_on_disk(c) <= KEPT);
 	unmake(c);
 }
 
@@ -210,7 +210,7 @@ static void test_orphan_twice(void)
 	pid = init_of(c);
 	CHECK(kill(monitor_of(c), SIGKILL) == 0);
 	sleep_ms(300);
-	CHECK(container_log_clear(c, NULL) == 0 && log_shows(c, "x"));
+	CHECK(container_log_clear(c, NULL, NULL) == 0 && log_shows(c, "x"));
 	CHECK(state_of(c) == CTN_RUNNING && init_of(c) == pid && monitored(c));
 	CHECK(do_stop(c, 0, NULL) == 0);
 	check_unknown_end(c);
@@ -269,7 +269,7 @@ static void test_monitor_dies_alone(void)
 	c = container_find(engine, "db");
 	CHECK(c && state_of(c) == CTN_RUNNING && init_of(c) == pid);
 	sleep_ms(100);
-	CHECK(container_log_clear(c, NULL) == 0 && log_shows(c, "x") && monitored(c));
+	CHECK(container_log_clear(c, NULL, NULL) == 0 && log_shows(c, "x") && monitored(c));
 	CHECK(do_kill(c, SIGKILL, NULL) == 0);
 	check_unknown_end(c);
 	unmake(c);

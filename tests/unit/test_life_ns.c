@@ -46,7 +46,7 @@ static void set_clock(struct container *c, int64_t monotonic, int64_t boottime)
 /* What a run printed; "" where it failed. */
 static const char *run(struct container *c, const char *cmd)
 {
-	CHECK(container_log_clear(c, NULL) == 0 && store(c, "cmd", cmd, NULL) == 0);
+	CHECK(container_log_clear(c, NULL, NULL) == 0 && store(c, "cmd", cmd, NULL) == 0);
 	CHECK_ERR(do_start(c, 0, &check_err), 0, "");
 	CHECK(do_wait(c, 0, NULL) == 0 && exit_of(c) == 0);
 	return log_of(c);

@@ -33,7 +33,7 @@ static struct spec_oci *oci(struct container *c)
 /* All that this run has printed. */
 static const char *run(struct container *c)
 {
-	CHECK(container_log_clear(c, NULL) == 0);
+	CHECK(container_log_clear(c, NULL, NULL) == 0);
 	CHECK_ERR(do_start(c, 0, &check_err), 0, "");
 	CHECK(do_wait(c, 0, NULL) == 0);
 	if (exit_of(c) != 0)

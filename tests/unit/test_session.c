@@ -145,7 +145,7 @@ static void test_clock(void)
 
 static const char *run(struct container *s, const char *cmd)
 {
-	CHECK(container_log_clear(s, NULL) == 0 && store(s, "cmd", cmd, NULL) == 0);
+	CHECK(container_log_clear(s, NULL, NULL) == 0 && store(s, "cmd", cmd, NULL) == 0);
 	CHECK_ERR(do_start(s, 0, &check_err), 0, "");
 	CHECK(do_wait(s, 0, NULL) == 0);
 	return log_of(s);

@@ -14,7 +14,7 @@ static void test_tree(void)
 	struct container *c = running("db"), *s = session(c, "s", TREE);
 
 	for (int i = 0; i < 3; i++) {
-		CHECK(container_log_clear(s, NULL) == 0 && do_start(s, 0, NULL) == 0);
+		CHECK(container_log_clear(s, NULL, NULL) == 0 && do_start(s, 0, NULL) == 0);
 		CHECK(log_shows(s, "ready") && procs_reach(c, 5) && count_procs(s) == 4);
 		if (i == 0)
 			CHECK_ERR(do_kill(s, SIGKILL, &check_err), 0, "");

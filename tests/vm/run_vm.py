@@ -146,7 +146,7 @@ def make_job(o):
 def is_wanted(info):
     """Sources, programs and what the build made of its own; not what only the compiler reads."""
     name = os.path.basename(info.name)
-    if name in (".git", "__pycache__", "meson-private", "meson-logs", "vm-results", ".ninja_deps") or \
+    if name in (".git", "__pycache__", "meson-private", "meson-logs", "vm-results", "tools", ".ninja_deps") or \
             name.endswith((".p", ".a", ".o", ".pyc")):
         return None
     info.uid = info.gid = 0

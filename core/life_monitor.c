@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of a container's monitor, which is how its own end is heard of; or it goes on without. On
+ * the event thread, but for life_remonitor(). */
+#include <errno.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "life_private.h"
+
+enum { LOOKS = 50 }; /* for a record that must be read */
+
+/* The monitor was killed under a living container: that goes on. */
+bool life_remonitor(struct container *c, const struct wire_status *status)
+{
+	struct ctn_err err = {0};
+	struct spec *spec = NULL;
+	bool alive;
+
+	pthread_mutex_lock(&c->lock);
+	alive = c->init && !pidref_ended(c->init);
+	if (alive) {
+		pidref_put(c->monitor);
+		c->monitor = NULL;
+		ctn_close_fd(&c->sock);
+		c->sock = -1;
+		spec = spec_get(c->running);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (!alive)
+		return false;
+	ctn_fail(&err, ESRCH,
+		 "its monitor was killed; it goes on, but its exit status will not be known");
+	container_note_error(c->engine, c, "status", &err);
+	if (launch_adopt(c, spec, status, &err) <
+	    0) { /* its output has no reader then, its end has */
+		container_note_error(c->engine, c, "status", &err);
+		(void)loop_add(c->engine, c, c->init->pidfd, EVENT_INIT);
+	}
+	spec_put(spec);
+	return true;
+}
+
+static void reap_monitor(struct container *c)
+{
+	siginfo_t info;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->monitor && c->monitor_is_child)
+		(void)waitid(P_PIDFD, (id_t)c->monitor->pidfd, &info, WEXITED | WNOHANG);
+	c->monitor_is_child = false;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* A stage that outlives it for a moment keeps its end of the connection open. */
+static void drop_monitor(struct container *c)
+{
+	pthread_mutex_lock(&c->lock);
+	pidref_put(c->monitor);
+	c->monitor = NULL;
+	ctn_close_fd(&c->sock);
+	c->sock = -1;
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* How it ended stands there and nowhere else: where there is no room to open it, there may be soon.
+ */
+static int load_status(const struct container *c, struct wire_status *ret)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	int r = -EIO;
+
+	for (int i = 0; i < LOOKS; i++) {
+		r = state_load_status(c->run_dirfd, ret, NULL);
+		if (r == 0 || r == -ENOENT || r == -EBADMSG)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+void life_on_monitor_end(struct container *c)
+{
+	struct wire_status status = {0};
+	enum ctn_state state;
+	bool here;
+
+	pthread_mutex_lock(&c->lock);
+	here = c->monitor && pidref_ended(c->monitor);
+	pthread_mutex_unlock(&c->lock);
+	if (!here)
+		return;	   /* an event that was under way when another thread had dealt with it */
+	life_on_socket(c); /* what it said last comes first */
+	reap_monitor(c);
+	pthread_mutex_lock(&c->lock);
+	state = c->state;
+	pthread_mutex_unlock(&c->lock);
+	if (load_status(c, &status) < 0)
+		status.phase = WIRE_STARTING;
+	pthread_mutex_lock(&c->lock);
+	c->log_lost = status.log_dropped;
+	pthread_mutex_unlock(&c->lock);
+	if (status.phase == WIRE_EXITED && (state == CTN_STARTING || state == CTN_RESTARTING)) {
+		/* So short a life that its first message could not be taken; it ran all the same.
+		 */
+		pthread_mutex_lock(&c->lock);
+		c->started = status.started;
+		pthread_mutex_unlock(&c->lock);
+		mark_running(c);
+	}
+	if (status.phase == WIRE_EXITED) {
+		bool unknown = status.code == WIRE_CODE_UNKNOWN;
+
+		life_finish(c, unknown ? 255 : status.code, unknown, status.finished);
+	} else if (state == CTN_STARTING || state == CTN_RESTARTING) {
+		drop_monitor(c);
+		start_failed(c);
+	} else if (!life_remonitor(c, &status)) {
+		life_finish(c, 255, true, ctn_now());
+	}
+}
+
+void life_on_init_end(struct container *c)
+{
+	bool here;
+
+	pthread_mutex_lock(&c->lock);
+	here = !c->monitor && c->init && pidref_ended(c->init);
+	pthread_mutex_unlock(&c->lock);
+	if (here)
+		life_finish(c, 255, true, ctn_now());
+}

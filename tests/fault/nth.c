@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nth PID ROLE CLASS ACTION N: attaches to a process with all its threads and the children that it
+ * will have, counts the system calls of CLASS in those of ROLE, and at the Nth does ACTION:
+ *
+ *   count        nothing; N is 0
+ *   kill         SIGKILL to the process that is about to do it, which then does not
+ *   kill-root    to PID itself, whoever is about to do it
+ *   kill-both    to both
+ *   hold         that thread waits before the call until the end of the input
+ *   ERRNO        that call is not done, and fails so: a number
+ *
+ * ROLE: 0 is PID, 1 a child of it, 2 one of that, 9 all. It prints "ready", for each call counted
+ * "ROLE NAME", at the Nth "hit ROLE NAME", and ends when that is done, or at the end of its input,
+ * letting all go on. What strace -e inject does, but with one count for all calls and threads. */
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/ptrace.h> /* after <sys/ptrace.h> */
+
+#include "nth_calls.h"
+
+enum { THREADS_MAX = 512, ALL_ROLES = 9 };
+enum { KILL_SELF = -1, KILL_ROOT = -2, KILL_BOTH = -3, HOLD = -4, COUNT = 0 };
+
+struct thread {
+	pid_t tid, tgid;
+	int role;
+	bool failing; /* is in the call that is to fail */
+	bool held;    /* has stopped before its parent's event: it waits for that */
+};
+
+static struct thread threads[THREADS_MAX];
+static size_t n_threads;
+static pid_t root;
+static int role, action;
+static unsigned class;
+static long target, seen;
+
+_Noreturn static void give_up(const char *what)
+{
+	perror(what);
+	exit(2);
+}
+
+static struct thread *find(pid_t tid)
+{
+	for (size_t i = 0; i < n_threads; i++) {
+		if (threads[i].tid == tid)
+			return &threads[i];
+	}
+	return NULL;
+}
+
+static struct thread *add(pid_t tid, pid_t tgid, int its_role)
+{
+	struct thread *t = find(tid);
+
+	if (!t && n_threads == THREADS_MAX) {
+		errno = ENOSPC;
+		give_up("nth: threads");
+	}
+	if (!t)
+		t = &threads[n_threads++];
+	*t = (struct thread){.tid = tid, .tgid = tgid, .role = its_role};
+	return t;
+}
+
+static void drop(pid_t tid)
+{
+	struct thread *t = find(tid);
+
+	if (t)
+		*t = threads[--n_threads];
+}
+
+static pid_t tgid_of(pid_t tid)
+{
+	char path[64], line[128];
+	pid_t tgid = tid;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "Tgid: %d", &tgid) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return tgid;
+}
+
+static void attach_all(void)
+{
+	static const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
+				    PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+	char path[64];
+	struct dirent *d;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", root);
+	dir = opendir(path);
+	if (!dir)
+		give_up(path);
+	while ((d = readdir(dir))) {
+		pid_t tid = atoi(d->d_name);
+
+		if (tid <= 0 || find(tid))
+			continue;
+		if (ptrace(PTRACE_SEIZE, tid, NULL, options) < 0 ||
+		    ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0) {
+			if (errno == ESRCH)
+				continue; /* it has ended meanwhile */
+			give_up("nth: attach");
+		}
+		add(tid, root, 0);
+	}
+	closedir(dir);
+}
+
+static void say(const char *word, const struct thread *t, const struct call *c)
+{
+	printf("%s%d %s\n", word, t->role, c->name);
+	fflush(stdout);
+}
+
+_Noreturn static void kill_now(const struct thread *t)
+{
+	if (action != KILL_SELF)
+		(void)kill(root, SIGKILL);
+	if (action != KILL_ROOT)
+		(void)kill(t->tgid, SIGKILL);
+	exit(0);
+}
+
+static void cancel_call(pid_t tid, bool done)
+{
+	struct user_regs_struct regs;
+	struct iovec io = {&regs, sizeof(regs)};
+
+	if (ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &io) < 0)
+		return; /* it was killed meanwhile */
+	if (done)
+		regs.rax = (unsigned long long)-(long)action;
+	else
+		regs.orig_rax = (unsigned long long)-1;
+	(void)ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
+}
+
+/* Whether it may go on. */
+static bool on_entry(struct thread *t, const struct ptrace_syscall_info *info)
+{
+	const struct call *c = call_find(t->tid, class, info);
+
+	if (!c || (role != ALL_ROLES && t->role != role))
+		return true;
+	seen++;
+	if (seen != target) {
+		say("", t, c);
+		return true;
+	}
+	say("hit ", t, c);
+	if (action == HOLD)
+		return false;
+	if (action < 0)
+		kill_now(t);
+	t->failing = true;
+	cancel_call(t->tid, false);
+	return true;
+}
+
+static bool on_syscall(struct thread *t)
+{
+	struct ptrace_syscall_info info = {0};
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, t->tid, (void *)sizeof(info), &info) <= 0)
+		return true;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		return on_entry(t, &info);
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->failing) {
+		cancel_call(t->tid, true);
+		exit(0); /* the end of the tracer lets all of them go on */
+	}
+	return true;
+}
+
+/* A new thread has the role of its process; a new process the next one. */
+static void on_child(struct thread parent)
+{
+	const struct thread *there;
+	unsigned long tid = 0;
+	bool held;
+	pid_t tgid;
+
+	if (ptrace(PTRACE_GETEVENTMSG, parent.tid, NULL, &tid) < 0)
+		return;
+	there = find((pid_t)tid);
+	held = there && there->held;
+	tgid = tgid_of((pid_t)tid);
+	add((pid_t)tid, tgid, tgid == parent.tgid ? parent.role : parent.role + 1);
+	if (held)
+		(void)ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+}
+
+static bool stops_all(int sig)
+{
+	return sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
+}
+
+static void on_stop(pid_t tid, int status)
+{
+	int sig = WSTOPSIG(status), event = status >> 16;
+	struct thread *t = find(tid);
+
+	if (!t) {
+		add(tid, 0, ALL_ROLES)->held = true;
+		return;
+	}
+	if (sig == (SIGTRAP | 0x80)) {
+		if (!on_syscall(t))
+			return;
+		sig = 0;
+	} else if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK ||
+		   event == PTRACE_EVENT_VFORK) {
+		on_child(*t);
+		sig = 0;
+	} else if (event == PTRACE_EVENT_STOP) {
+		if (stops_all(sig)) {
+			(void)ptrace(PTRACE_LISTEN, tid, NULL, NULL);
+			return;
+		}
+		sig = 0;
+	} else if (event) {
+		sig = 0;
+	}
+	(void)ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(long)sig);
+}
+
+/* All that have something to say. Return: whether anybody is left. */
+static bool wait_all(void)
+{
+	for (;;) {
+		int status = 0;
+		pid_t tid = waitpid(-1, &status, __WALL | WNOHANG);
+
+		if (tid < 0)
+			return errno != ECHILD;
+		if (tid == 0)
+			return true;
+		if (WIFSTOPPED(status))
+			on_stop(tid, status);
+		else
+			drop(tid);
+	}
+}
+
+static void loop(void)
+{
+	struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+	struct signalfd_siginfo info;
+	sigset_t chld;
+
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
+	p[1].fd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	attach_all();
+	attach_all(); /* what was made meanwhile */
+	printf("ready\n");
+	fflush(stdout);
+	while (wait_all()) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			give_up("nth: poll");
+		while (read(p[1].fd, &info, sizeof(info)) > 0)
+			;
+		if (p[0].revents)
+			return;
+	}
+}
+
+static int parse_action(const char *text)
+{
+	static const struct {
+		const char *name;
+		int value;
+	} actions[] = {
+		{"count", COUNT},	  {"kill", KILL_SELF}, {"kill-root", KILL_ROOT},
+		{"kill-both", KILL_BOTH}, {"hold", HOLD},
+	};
+
+	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
+		if (strcmp(actions[i].name, text) == 0)
+			return actions[i].value;
+	}
+	return atoi(text);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 6 || !(class = call_class(argv[3]))) {
+		fputs("usage: nth PID ROLE CLASS ACTION N\n", stderr);
+		return 2;
+	}
+	root = atoi(argv[1]);
+	role = atoi(argv[2]);
+	action = parse_action(argv[4]);
+	target = atol(argv[5]);
+	loop();
+	return 0;
+}
