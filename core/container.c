@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"
+#include "launch_park.h"
 
 static const char *const state_names[] = {
 	[CTN_CREATED] = "created", [CTN_STARTING] = "starting", [CTN_RUNNING] = "running",
@@ -173,6 +174,7 @@ int container_remove_resources(struct container *c, struct ctn_err *err)
 	char trash[CTN_ID_LEN + 8];
 	int r;
 
+	launch_unpark(c);
 	snprintf(trash, sizeof(trash), "trash-%s", c->id);
 	if (renameat(e->state_fd, c->id, e->state_fd, trash) < 0 && errno != ENOENT)
 		return ctn_fail_errno(err, "move the state directory away");

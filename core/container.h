@@ -192,6 +192,10 @@ int container_print_ps(struct container *c, FILE *out, struct ctn_err *err);
 /** container_cgroup() - its cgroup, valid while the caller holds a reference to @c. */
 const struct cgroup_leaf *container_cgroup(const struct container *c);
 
+/** container_cgroup_seen() - somebody is about to look into it: nothing must be there that only
+ * waits for its start. Blocks, shortly. */
+void container_cgroup_seen(struct container *c);
+
 /** container_set_knob() - write one cgroup file; a kept knob is recorded in the spec. May take
  * seconds. */
 int container_set_knob(struct container *c, const struct cgroup_knob *knob, const char *text,

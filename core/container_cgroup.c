@@ -2,7 +2,7 @@
 /* Where a container's processes are, and a session's: below its container's, in one hierarchy. */
 #include <errno.h>
 
-#include "container_private.h"
+#include "launch_park.h"
 
 enum { REMOVE_MS = 2000 };
 
@@ -11,6 +11,14 @@ int container_cgroup_open(struct container *c, struct ctn_err *err)
 	if (c->parent)
 		return cgroup_leaf_child_open(c->parent->cgroup, c->id, &c->cgroup, err);
 	return cgroup_leaf_open(c->engine->cgroup, container_cgroup_name(c), &c->cgroup, err);
+}
+
+/* cgroup v2, where a process is born in its control group: moving it there at its start would take
+ * a grace period of RCU. On v1 it comes when it is started. */
+void container_cgroup_seen(struct container *c)
+{
+	if (cgroup_leaf_dirfd(c->cgroup) >= 0)
+		launch_unpark(c);
 }
 
 int container_cgroup_renew(struct container *c, struct ctn_err *err)

@@ -282,6 +282,19 @@ static int set_freeze(struct container *c, const char *text, struct ctn_err *err
 	return r;
 }
 
+/* Can take seconds; readers do not wait for it. What is below the use of a process that only waits
+ * for its start is not below any use that counts. */
+static int write_knob(struct container *c, const struct cgroup_knob *knob, const char *text,
+		      struct ctn_err *err)
+{
+	int r = knob->write(c->cgroup, text, err);
+
+	if (r != -EBUSY)
+		return r;
+	container_cgroup_seen(c);
+	return knob->write(c->cgroup, text, err);
+}
+
 /* It is in force; if it cannot be kept, it is not. With c->edit held. */
 static int save_limit(struct container *c, struct spec *spec, struct limits *seen,
 		      struct ctn_err *err)
@@ -318,8 +331,7 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 	spec = spec_dup(c->spec);
 	r = spec ? spec_set_knob(spec, knob->name, text, err) : ctn_fail(err, ENOMEM, "no memory");
 	if (r == 0)
-		r = knob->write(c->cgroup, text,
-				err); /* can take seconds; readers do not wait for it */
+		r = write_knob(c, knob, text, err);
 	if (r == 0)
 		r = save_limit(c, spec, &seen, err);
 	pthread_mutex_lock(&c->lock);

@@ -13,7 +13,9 @@
 
 #include "cleanup.h"
 #include "io.h"
+#include "launch_park.h"
 #include "life_private.h"
+#include "spares.h"
 
 enum { LAYER_MODE = 0755, SHORT_ID_LEN = 12, IDS_TRIED = 8 };
 
@@ -51,32 +53,79 @@ static void discard_new(const struct container *c, const char *tmp)
 	(void)unlinkat(c->engine->state_fd, tmp, AT_REMOVEDIR);
 }
 
-/* Under a temporary name until it is complete, so that a crash leaves all of it or nothing that
- * counts. */
-static int create_on_disk(struct container *c, struct ctn_err *err)
+/* Under that until it is complete, so that a crash leaves all of it or nothing that counts. */
+static void new_name(const struct container *c, char ret[CTN_ID_LEN + 8])
 {
-	const struct state_record rec = container_record(c, c->spec);
+	snprintf(ret, CTN_ID_LEN + 8, CONTAINER_NEW_PREFIX "%s", c->id);
+}
+
+static int state_make(struct container *c, struct ctn_err *err)
+{
 	struct engine *e = c->engine;
 	char tmp[CTN_ID_LEN + 8];
 	int r;
 
-	snprintf(tmp, sizeof(tmp), "new-%s", c->id);
+	new_name(c, tmp);
+	c->is_new = true;
 	if (mkdirat(e->state_fd, tmp, 0700) < 0)
 		return ctn_fail_errno(err, "make the state directory");
 	r = container_open_dir(e->state_fd, tmp, &c->dirfd, err);
-	if (r == 0 && !c->parent)
-		r = create_layer(c, err);
-	if (r == 0)
-		r = state_save_new(c->dirfd, &rec, err);
+	return r < 0 || c->parent ? r : create_layer(c, err);
+}
+
+/* From here on the container exists. */
+static int state_complete(struct container *c, struct ctn_err *err)
+{
+	const struct state_record rec = container_record(c, c->spec);
+	struct engine *e = c->engine;
+	char tmp[CTN_ID_LEN + 8];
+	int r = state_save_new(c->dirfd, &rec, err);
+
+	new_name(c, tmp);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
-	if (r < 0) {
-		discard_new(c, tmp);
+	c->is_new = r < 0;
+	return r;
+}
+
+static void state_unmake(const struct container *c)
+{
+	char tmp[CTN_ID_LEN + 8];
+
+	new_name(c, tmp);
+	(void)io_remove_tree_at(c->engine->state_fd, tmp, NULL);
+}
+
+static int run_make(struct container *c, struct ctn_err *err)
+{
+	if (mkdirat(c->engine->run_fd, c->id, 0700) < 0)
+		return ctn_fail_errno(err, "make the run directory");
+	return container_open_dir(c->engine->run_fd, c->id, &c->run_dirfd, err);
+}
+
+static int create_on_disk(struct container *c, struct ctn_err *err)
+{
+	char tmp[CTN_ID_LEN + 8];
+	int r = state_make(c, err);
+
+	if (r == 0)
+		r = state_complete(c, err);
+	if (r == 0)
+		return run_make(c, err);
+	new_name(c, tmp);
+	discard_new(c, tmp);
+	return r;
+}
+
+static int create_cgroup(struct container *c, struct ctn_err *err)
+{
+	int r = container_cgroup_open(c, err);
+
+	if (r < 0 || c->parent)
 		return r;
-	}
-	if (r == 0 && mkdirat(e->run_fd, c->id, 0700) < 0)
-		r = ctn_fail_errno(err, "make the run directory");
-	return r < 0 ? r : container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
+	if (!c->cgroup_name[0]) /* one with a name may have been there before */
+		container_devices_fresh(c);
+	return container_apply_limits(c, c->spec, true, err);
 }
 
 /* It never was, even where nothing more can be opened now: its descriptors are the first to go. */
@@ -93,12 +142,7 @@ static int create_resources(struct container *c, struct ctn_err *err)
 	int r = create_on_disk(c, err);
 
 	if (r == 0)
-		r = container_cgroup_open(c, err);
-	if (r == 0 && !c->parent) {
-		if (!c->cgroup_name[0]) /* one with a name may have been there before */
-			container_devices_fresh(c);
-		r = container_apply_limits(c, c->spec, true, err);
-	}
+		r = create_cgroup(c, err);
 	if (r < 0)
 		undo(c);
 	else
@@ -115,6 +159,79 @@ int container_make(struct container *c, const char *id, struct ctn_err *err)
 	r = create_resources(c, err);
 	if (r < 0)
 		registry_drop(c);
+	return r;
+}
+
+/* --- ahead of its name --- */
+
+bool container_is_spare(const struct container *c)
+{
+	return c->name[0] == '.';
+}
+
+/* The run directory before the cgroup: by it the next server finds that. */
+int container_make_spare(struct container *c, const char *id, struct ctn_err *err)
+{
+	int r;
+
+	memcpy(c->id, id, sizeof(c->id));
+	r = state_make(c, err);
+	if (r == 0)
+		r = run_make(c, err);
+	if (r == 0)
+		r = create_cgroup(c, err);
+	if (r < 0)
+		container_unmake_spare(c);
+	return r;
+}
+
+void container_unmake_spare(struct container *c)
+{
+	struct ctn_err err = {0};
+
+	launch_unpark(c);
+	if (container_cgroup_remove(c, &err) < 0)
+		container_note_error(c->engine, NULL, "mkdir", &err);
+	(void)io_remove_tree_at(c->engine->run_fd, c->id, NULL);
+	state_unmake(c);
+}
+
+/* The empty log that its monitor has made is not older than it. */
+static void log_is_new(const struct container *c)
+{
+	const struct timespec created = {.tv_sec = (time_t)(c->created / 1000000000U),
+					 .tv_nsec = (long)(c->created % 1000000000U)};
+
+	(void)utimensat(c->dirfd, WIRE_LOG_NAME, (const struct timespec[]){created, created}, 0);
+}
+
+/* A spare gets the name and spec of what is to be made. @ret: NULL where there is none. */
+static int claim(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+{
+	struct container *c = spares_take(e->spares);
+	int r;
+
+	*ret = NULL;
+	if (!c)
+		return 0;
+	r = registry_rename(c, spec, err);
+	if (r < 0) {
+		spares_give_back(e->spares, c);
+		return r;
+	}
+	c->created = c->changed = c->moved = ctn_now();
+	log_is_new(c);
+	r = state_complete(c, err);
+	if (r == 0)
+		r = container_apply_limits(c, spec, true, err);
+	if (r == 0) {
+		*ret = c;
+		return 0;
+	}
+	(void)container_remove_resources(c, NULL);
+	state_unmake(c);
+	registry_drop(c);
+	container_put(c);
 	return r;
 }
 
@@ -157,8 +274,8 @@ static int reserve(struct engine *e, struct spec *spec, char id[CTN_ID_LEN + 1],
 	return r;
 }
 
-/* All of it but that it can be found. */
-static int make(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+static int make_new(struct engine *e, struct spec *spec, struct container **ret,
+		    struct ctn_err *err)
 {
 	char id[CTN_ID_LEN + 1] = "";
 	struct container *c = NULL;
@@ -166,12 +283,39 @@ static int make(struct engine *e, struct spec *spec, struct container **ret, str
 
 	if (r == 0)
 		r = reserve(e, spec, id, &c, err);
+	/* Host ids may be those of one that was only made to be at hand. */
+	if ((r == -ENOSPC || r == -EINVAL) && spares_clear(e->spares))
+		r = reserve(e, spec, id, &c, err);
 	if (r < 0)
 		return r;
 	r = container_make(c, id, err);
 	if (r < 0)
 		container_put(c);
 	else
+		*ret = c;
+	return r;
+}
+
+/* What has no file of the tree may be about what a spare has already: its ids, its cgroup. */
+static bool may_be_spare(const struct spec *spec)
+{
+	return spec->name[0] && !spec->oci;
+}
+
+/* All of it but that it can be found. */
+static int make(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+{
+	struct container *c = NULL;
+	int r = 0;
+
+	if (may_be_spare(spec)) {
+		r = spec_name_check(spec->name, err);
+		if (r == 0)
+			r = claim(e, spec, &c, err);
+	}
+	if (r == 0 && !c)
+		r = make_new(e, spec, &c, err);
+	if (r == 0)
 		*ret = c;
 	return r;
 }

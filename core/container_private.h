@@ -51,6 +51,7 @@ struct container {
 	char cgroup_name[SPEC_CGROUP_NAME_MAX + 1]; /* "": @id; see container_cgroup_name() */
 	uid_t uid_base;
 	uint64_t created;
+	bool is_new; /* its state directory has not got its name yet (CONTAINER_NEW_PREFIX) */
 	int dirfd, run_dirfd;
 	/* Of a session: below its container's, and only from its start to its end there
 	 * (container_cgroup_renew()). */
@@ -93,7 +94,9 @@ struct container {
 	bool in_midline;     /* the last byte that was typed ended no line */
 	bool in_end_owed;    /* an end of file is to be typed as soon as there is room */
 	bool in_polled;	     /* somebody wants to know when there is room */
-	bool monitor_is_child;		    /* spawned by this process: reap it */
+	bool monitor_is_child; /* spawned by this process: reap it */
+	struct pidref *parked; /* NULL, or a monitor that waits for its start (launch_park.h) */
+	int parked_sock;
 	int timer;			    /* of a stop, or of the delay before a restart; or -1 */
 	uint64_t run_since;		    /* life_clock() when it began to run */
 	uint64_t stop_until;		    /* life_clock() at which a stop loses its patience */
@@ -149,7 +152,9 @@ struct engine {
 	pthread_t thread, stdin_thread;
 	bool threaded, stdin_threaded;
 	struct sweeper *sweeper; /* from engine_start() on */
-	struct oom *oom;	 /* see oom.h */
+	unsigned spares_max, spare_ms;
+	struct spares *spares; /* from engine_start() on; NULL: none are kept */
+	struct oom *oom;       /* see oom.h */
 	struct journal *journal;
 	const char *version; /* borrowed; NULL: not known */
 	bool noted;	     /* the journal says that this server has started */
@@ -218,6 +223,15 @@ void registry_ids_give_back(struct engine *e, struct container *c);
 void registry_ids_remap(struct engine *e, struct container *c, struct spec *spec);
 
 /* container_create.c */
+/* Before the id, while a state directory is not complete: the next server removes such. */
+#define CONTAINER_NEW_PREFIX "new-"
+/** container_is_spare() - whether it has been made ahead, and has no name yet (spares.h). Under the
+ * registry's lock, or by its maker. */
+bool container_is_spare(const struct container *c);
+/** container_make_spare() - all that has no name in it, of one that is in the registry.
+ * container_unmake_spare() - remove that again. */
+int container_make_spare(struct container *c, const char *id, struct ctn_err *err);
+void container_unmake_spare(struct container *c);
 int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err);
 /** container_make() - all of one that is in the registry but its id limits: directories, cgroup.
  * -errno with nothing left behind, the registry included. */

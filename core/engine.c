@@ -21,6 +21,7 @@
 #include "launch_spawn.h"
 #include "oom.h"
 #include "rootfs.h"
+#include "spares.h"
 
 enum { MONITOR_SIZE_MAX = 64 << 20 };
 
@@ -236,6 +237,8 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	e->host_mntns = o->host_mntns;
 	e->version = o->version;
 	e->subid_base = o->subid_base;
+	e->spares_max = o->spares;
+	e->spare_ms = o->spare_ms;
 	e->subid_ranges = o->subid_count / IDS_PER_CONTAINER;
 	e->state_path = strdup(o->state);
 	e->run_path = strdup(o->run);
@@ -309,6 +312,8 @@ int engine_start(struct engine *e, struct ctn_err *err)
 		r = start_thread(&e->thread, &e->threaded, loop_run, e, err);
 	if (r == 0)
 		r = start_thread(&e->stdin_thread, &e->stdin_threaded, loop_run_stdin, e, err);
+	if (r == 0 && e->spares_max > 0)
+		r = spares_new(e, &e->spares, err);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
@@ -330,6 +335,8 @@ void engine_free(struct engine *e)
 	if (!e)
 		return;
 	engine_stop(e);
+	spares_free(e->spares);
+	e->spares = NULL;
 	sweeper_free(e->sweeper);
 	e->changed = NULL;
 	note_server(e, false);
@@ -366,7 +373,7 @@ void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), 
 static void print_counts(struct engine *e, FILE *out)
 {
 	size_t n = 0, running = 0;
-	uint32_t ids = 0;
+	uint32_t ids = 0, spare = 0;
 
 	pthread_rwlock_rdlock(&e->lock);
 	for (size_t i = 0; i < e->n; i++) {
@@ -374,6 +381,10 @@ static void print_counts(struct engine *e, FILE *out)
 
 		if (c->parent)
 			continue;
+		if (container_is_spare(c)) {
+			spare++;
+			continue;
+		}
 		n++;
 		pthread_mutex_lock(&c->lock);
 		running += c->running != NULL;
@@ -384,7 +395,7 @@ static void print_counts(struct engine *e, FILE *out)
 	pthread_rwlock_unlock(&e->lock);
 	fprintf(out, "Containers:\t%zu\nRunning:\t%zu\n", n, running);
 	fprintf(out, "Subids:\t%u:%u\nSubidsUsed:\t%u\n", e->subid_base,
-		e->subid_ranges * IDS_PER_CONTAINER, ids * IDS_PER_CONTAINER);
+		e->subid_ranges * IDS_PER_CONTAINER, (ids - spare) * IDS_PER_CONTAINER);
 }
 
 int engine_print_status(struct engine *e, FILE *out, struct ctn_err *err)

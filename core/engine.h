@@ -17,6 +17,9 @@ struct engine;
  * (overlay options).
  * @cgroup:      NULL or a path below each hierarchy's mount point.
  * @subid_base, @subid_count: host ids that containers may use; whole ranges of 65536.
+ * @spares:      how many containers are kept prepared, once one was made; at most SPARES_MAX.
+ * @spare_ms:    how long they, and what waits for a start, are kept without another being made; 0:
+ * 30 seconds.
  * @monitor:     path of the ctnfs-monitor program; it is copied into a sealed memfd here and never
  * opened again.
  * @version:     of the program, for the journal; NULL: not known. Borrowed for the engine's life.
@@ -26,8 +29,11 @@ struct engine;
 struct engine_options {
 	const char *state, *run, *cgroup, *monitor, *mountpoint, *version;
 	uint32_t subid_base, subid_count;
+	unsigned spares, spare_ms;
 	int host_mntns;
 };
+
+enum { SPARES_MAX = 8 };
 
 /** engine_new() - open everything; -EBUSY when another server has the state directory. No thread is
  * started. Thread: main. */

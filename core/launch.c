@@ -16,6 +16,7 @@
 #include "container_private.h"
 #include "io.h"
 #include "launch_pack.h"
+#include "launch_park.h"
 #include "launch_spawn.h"
 #include "wire_io.h"
 
@@ -55,7 +56,7 @@ static int send_start(const struct container *c, int sock, int message, const in
 	return n < 0 ? ctn_fail(err, (int)-n, "talk to the monitor") : 0;
 }
 
-static int own_layer(const struct container *c, const struct spec *spec,
+int launch_own_layer(const struct container *c, const struct spec *spec,
 		     const struct launch_joins *joins, struct ctn_err *err)
 {
 	struct launch_ids ids;
@@ -83,8 +84,9 @@ static void give_up_monitor(struct container *c, struct pidref *monitor)
 		(void)container_cgroup_kill(c, UNWATCHED_MS, NULL);
 }
 
-static int launch_with(struct container *c, int sock, int message, const int *more, size_t n_more,
-		       const int pair[2], struct ctn_err *err)
+/* A new one, at work on @message. @ret_sock: ours. */
+static int monitor_begin(const struct container *c, const int pair[2], int message, const int *more,
+			 size_t n_more, struct pidref **ret, struct ctn_err *err)
 {
 	struct pidref *monitor = NULL;
 	pid_t pid = 0;
@@ -94,13 +96,69 @@ static int launch_with(struct container *c, int sock, int message, const int *mo
 		return r;
 	r = pidref_new(pid, -1, &monitor, err); /* our child, not reaped: the pid is its */
 	if (r == 0)
-		r = send_start(c, sock, message, more, n_more, err);
+		r = send_start(c, pair[0], message, more, n_more, err);
 	if (r < 0) { /* our child: nobody else will wait for it */
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, NULL, 0);
 		pidref_put(monitor);
 		return r;
 	}
+	*ret = monitor;
+	return 0;
+}
+
+int launch_monitor(const struct container *c, const struct packer *p, const int *more,
+		   size_t n_more, struct pidref **ret, int *ret_sock, struct ctn_err *err)
+{
+	ctn_autoclose int message = -1, ours = -1, theirs = -1;
+	int pair[2], r = message_fd(p, &message, err);
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ctn_fail_errno(err, "make a connection to the monitor");
+	ours = pair[0];
+	theirs = pair[1];
+	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
+		return ctn_fail_errno(err, "make a connection to the monitor");
+	r = monitor_begin(c, pair, message, more, n_more, ret, err);
+	if (r == 0)
+		*ret_sock = ctn_take_fd(ours);
+	return r;
+}
+
+/* The monitor that has prepared it, if there is one, goes on with @p. */
+static int monitor_prepared(struct container *c, const struct packer *p, const int *more,
+			    size_t n_more, struct pidref **ret, int *ret_sock)
+{
+	ctn_autoclose int message = -1;
+	struct launch_parked parked;
+	int r;
+
+	if (!launch_parked_take(c, &parked))
+		return -ENOENT;
+	r = pidref_ended(parked.monitor) ? -ESRCH : message_fd(p, &message, NULL);
+	if (r == 0)
+		r = send_start(c, parked.sock, message, more, n_more, NULL);
+	if (r < 0) { /* it was killed */
+		launch_parked_end(&parked);
+		return r;
+	}
+	*ret = parked.monitor;
+	*ret_sock = parked.sock;
+	return 0;
+}
+
+int launch_message(struct container *c, const struct packer *p, const int *more, size_t n_more,
+		   struct ctn_err *err)
+{
+	struct pidref *monitor = NULL;
+	int sock = -1, r = monitor_prepared(c, p, more, n_more, &monitor, &sock);
+
+	if (r < 0)
+		r = launch_monitor(c, p, more, n_more, &monitor, &sock, err);
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&c->lock);
 	c->monitor = monitor;
 	c->monitor_is_child = true;
@@ -111,23 +169,8 @@ static int launch_with(struct container *c, int sock, int message, const int *mo
 	    loop_add(c->engine, c, monitor->pidfd, EVENT_MONITOR) < 0) {
 		r = ctn_fail_errno(err, "watch the monitor");
 		give_up_monitor(c, monitor);
+		close(sock);
 	}
-	return r;
-}
-
-static int launch_sockets(struct container *c, int message, const int *more, size_t n_more,
-			  struct ctn_err *err)
-{
-	int pair[2], r;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return ctn_fail_errno(err, "make a connection to the monitor");
-	if (fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0)
-		return ctn_fail_errno(err, "make a connection to the monitor");
-	r = launch_with(c, pair[0], message, more, n_more, pair, err);
-	close(pair[1]);
-	if (r < 0)
-		close(pair[0]);
 	return r;
 }
 
@@ -143,17 +186,7 @@ static int check_pids(const struct spec *spec, struct ctn_err *err)
 	return 0;
 }
 
-int launch_message(struct container *c, const struct packer *p, const int *more, size_t n_more,
-		   struct ctn_err *err)
-{
-	ctn_autoclose int message = -1;
-	int r = message_fd(p, &message, err);
-
-	return r < 0 ? r : launch_sockets(c, message, more, n_more, err);
-}
-
-/* The descriptors through which a process gets into its cgroup; @ret: room for CG_CONTROLLERS. */
-static int attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
+int launch_attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
 {
 	int into = cgroup_leaf_dirfd(c->cgroup);
 
@@ -164,7 +197,7 @@ static int attach_open(const struct container *c, int *ret, bool *ret_into, stru
 	return 1;
 }
 
-static void attach_close(const int *fds, int n, bool into)
+void launch_attach_close(const int *fds, int n, bool into)
 {
 	for (int i = 0; !into && i < n; i++)
 		close(fds[i]);
@@ -176,20 +209,20 @@ static int launch_joined(struct container *c, struct spec *spec, const struct la
 	int more[CG_CONTROLLERS + WIRE_JOIN_MAX] = {-1}, n = 0;
 	struct packer p = {0};
 	bool into = false;
-	int r = own_layer(c, spec, joins, err);
+	int r = launch_own_layer(c, spec, joins, err);
 
 	sessions_rest(c);
 	if (r == 0)
 		r = container_set_devices(c, spec, err);
 	if (r == 0)
-		r = n = attach_open(c, more, &into, err);
+		r = n = launch_attach_open(c, more, &into, err);
 	if (r >= 0)
 		r = launch_pack(c, spec, (uint32_t)n, into, joins, &p, err);
 	if (r == 0)
 		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + launch_joins_fds(joins, more + n), err);
-	attach_close(more, n, into);
+	launch_attach_close(more, n, into);
 	free(p.data);
 	return r;
 }
@@ -234,7 +267,7 @@ static int pack_whole(const struct container *c, const struct spec *spec,
 	int r = c->parent ? -EOPNOTSUPP : launch_joins_living(c->engine, c->init, &joins, NULL);
 
 	if (r == 0)
-		r = *n = attach_open(c, fds, into, NULL);
+		r = *n = launch_attach_open(c, fds, into, NULL);
 	if (r >= 0)
 		r = launch_pack(c, spec, (uint32_t)*n, *into, &joins, p, NULL);
 	if (r == 0)
@@ -251,7 +284,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	int r = pack_whole(c, spec, status, more, &n, &into, &p);
 
 	if (r < 0) { /* it can be watched all the same */
-		attach_close(more, n, into);
+		launch_attach_close(more, n, into);
 		free(p.data);
 		n = 0;
 		p = (struct packer){0};
@@ -260,7 +293,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	more[n] = c->tty;
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + (c->tty >= 0), err);
-	attach_close(more, n, into);
+	launch_attach_close(more, n, into);
 	free(p.data);
 	return r;
 }

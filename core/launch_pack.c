@@ -103,7 +103,8 @@ static void pack_paths(struct packer *p, struct wire_start *m, const struct cont
 	ctn_autofree char *lower = NULL, *state = NULL, *run = NULL;
 
 	if (asprintf(&lower, "%s/%s", e->state_path, e->skeleton) < 0 ||
-	    asprintf(&state, "%s/%s", e->state_path, c->id) < 0 ||
+	    asprintf(&state, "%s/%s%s", e->state_path, c->is_new ? CONTAINER_NEW_PREFIX : "",
+		     c->id) < 0 ||
 	    asprintf(&run, "%s/%s", e->run_path, c->id) < 0) {
 		p->failed = true;
 		return;

@@ -26,6 +26,7 @@ void container_put(struct container *c)
 	spec_put(c->mapped);
 	pidref_put(c->init);
 	pidref_put(c->monitor);
+	pidref_put(c->parked);
 	container_put(c->parent);
 	cgroup_leaf_free(c->cgroup);
 	ctn_close_fd(&c->dirfd);
@@ -34,6 +35,7 @@ void container_put(struct container *c)
 	ctn_close_fd(&c->tty);
 	ctn_close_fd(&c->in);
 	ctn_close_fd(&c->timer);
+	ctn_close_fd(&c->parked_sock);
 	ctn_close_fd(&c->oom_fd);
 	free(c->skeleton);
 	strlist_free(&c->devices);
@@ -89,7 +91,8 @@ static struct container *container_alloc(struct engine *e, struct container *par
 		return NULL;
 	c->engine = e;
 	c->refs = 1;
-	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = c->oom_fd = -1;
+	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = c->oom_fd = c->parked_sock =
+		-1;
 	c->spec = spec_get(spec);
 	c->parent = container_get(parent);
 	registry_session_key(parent, spec->name, c->name);

@@ -109,6 +109,9 @@ enum wire_start_flags {
 	WIRE_NOTIFY = 131072,	/* calls that @filter refuses with EPERM are asked about: load it
 				   with a listener, and with SECCOMP_RET_USER_NOTIF in place of
 				   SECCOMP_RET_ERRNO | EPERM */
+	WIRE_PARK = 262144,	/* prepare it, say WIRE_MSG_PARKED, and wait: another start message
+				   follows on the same connection, of the same container, and says
+				   what to run. Where the connection ends before, all of it ends */
 };
 
 struct wire_scheduler {
@@ -325,6 +328,8 @@ enum wire_type {
 			      number of the newest */
 	WIRE_MSG_EXECED,   /* from who has entered: @execed's pid and program were executed; no
 			      answer. Monitor, to servers: there is more in WIRE_EXECED_NAME */
+	WIRE_MSG_PARKED,   /* monitor, once after WIRE_PARK: @value: 1 where it is prepared, 0 where
+			      that cannot be done */
 };
 
 struct wire_msg {

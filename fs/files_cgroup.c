@@ -13,6 +13,8 @@ int show_knob(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 
 	if (!knob)
 		return ctn_fail(err, EOPNOTSUPP, "%s: not known here", ref->node->path);
+	if (!(knob->flags & KNOB_KEPT)) /* a limit is the same whoever is there */
+		container_cgroup_seen(ref->c);
 	return knob->read(container_cgroup(ref->c), out, err);
 }
 
@@ -27,6 +29,7 @@ int show_events(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 
 int show_raw_link(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
+	container_cgroup_seen(ref->c);
 	for (int i = 0; i < CG_CONTROLLERS; i++) {
 		ctn_autofree char *path = NULL;
 		int r;

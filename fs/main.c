@@ -85,6 +85,7 @@ static int open_engine(struct server *s, struct ctn_err *err)
 		.mountpoint = s->mount.path,
 		.subid_base = s->options.subid_base,
 		.subid_count = s->options.subid_count,
+		.spares = s->options.spares,
 		.host_mntns = s->mount.host_ns,
 	};
 	int r = find_programs(&s->programs, &monitor, err);

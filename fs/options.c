@@ -12,15 +12,17 @@
 #include <fuse_opt.h>
 
 #include "../core/cleanup.h"
+#include "../core/engine.h"
 #include "../core/io.h"
 
 /* 8191 ranges of 65536, above what useradd(8) gives to users and below 2^31, where some programs'
  * numbers end. */
 enum { ID_RANGE = 65536 };
-#define SUBID_DEFAULT "1342177280:536805376"
-#define STATE_DEFAULT "/var/lib/ctnfs"
-#define RUN_DEFAULT   "/run/ctnfs"
-#define SUBID_LAST    UINT64_C(0xfffeffff) /* above: 65534, -1 and their like */
+#define SUBID_DEFAULT  "1342177280:536805376"
+#define SPARES_DEFAULT "2"
+#define STATE_DEFAULT  "/var/lib/ctnfs"
+#define RUN_DEFAULT    "/run/ctnfs"
+#define SUBID_LAST     UINT64_C(0xfffeffff) /* above: 65534, -1 and their like */
 
 static const char usage[] =
 	"usage: ctnfs [SOURCE] MOUNTPOINT [options]\n"
@@ -39,6 +41,7 @@ static const char usage[] =
 	"    -o group=NAME  that group may look: state, counters, processes\n"
 	"    -o subid=BASE:COUNT\n"
 	"                   host ids that containers may use (" SUBID_DEFAULT ")\n"
+	"    -o spares=N    containers kept ready while some are being made (" SPARES_DEFAULT ")\n"
 	"Options of mount(8) that mean nothing here are accepted; ro is not.\n";
 
 enum { KEY_READ_ONLY = 1 };
@@ -63,6 +66,7 @@ static const struct fuse_opt table[] = {
 	OPTION("cgroup=%s", cgroup, 0),
 	OPTION("group=%s", group_name, 0),
 	OPTION("subid=%s", subid, 0),
+	OPTION("spares=%s", spares_text, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
 	FUSE_OPT_END,
 };
@@ -157,6 +161,16 @@ static int parse_group(struct options *o, struct ctn_err *err)
 	return 0;
 }
 
+static int parse_spares(struct options *o, struct ctn_err *err)
+{
+	uint64_t n = 0;
+	int r = parse_u64("spares", o->spares_text ?: SPARES_DEFAULT, SPARES_MAX, &n, err);
+
+	if (r == 0)
+		o->spares = (unsigned)n;
+	return r;
+}
+
 static int parse_subid(struct options *o, struct ctn_err *err)
 {
 	ctn_autofree char *text = strdup(o->subid ?: SUBID_DEFAULT);
@@ -202,7 +216,9 @@ static int complete(struct options *o, struct ctn_err *err)
 		r = make_absolute(&o->run, RUN_DEFAULT, err);
 	if (r == 0)
 		r = parse_group(o, err);
-	return r < 0 ? r : parse_subid(o, err);
+	if (r == 0)
+		r = parse_subid(o, err);
+	return r < 0 ? r : parse_spares(o, err);
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct ctn_err *err)
@@ -233,6 +249,7 @@ void options_free(struct options *o)
 	free(o->cgroup);
 	free(o->group_name);
 	free(o->subid);
+	free(o->spares_text);
 }
 
 const char *options_usage(void)

@@ -22,9 +22,10 @@ struct options {
 	char *source, *mountpoint;
 	char *state, *run, *cgroup;
 	char *group_name;
-	char *subid;
+	char *subid, *spares_text;
 	gid_t group;
 	uint32_t subid_base, subid_count;
+	unsigned spares;
 	int help, version, tree, foreground, debug, single;
 };
 

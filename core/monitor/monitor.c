@@ -9,11 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +19,7 @@
 #include "../cleanup.h"
 #include "../io.h"
 #include "exec.h"
-#include "talk.h"
+#include "park.h"
 #include "weaken.h"
 
 enum {
@@ -267,43 +265,6 @@ static void loop(struct monitor *m)
 	}
 }
 
-/* The whole start message and its descriptors. There is nobody to complain to but the server. */
-static int receive_plan(struct monitor *m, struct ctn_err *err)
-{
-	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX + 1];
-	struct wire_msg msg = {0};
-	struct stat st;
-	size_t n = 0, attach, join, tty;
-	void *data;
-	int r;
-
-	if (wire_receive(WIRE_SOCKET_FD, &msg, sizeof(msg), fds, CTN_COUNT(fds), &n) !=
-		    (ssize_t)sizeof(msg) ||
-	    msg.type != WIRE_MSG_START || n < WIRE_FD_FIXED)
-		return ctn_fail(err, EBADMSG, "no start message");
-	if (fstat(fds[WIRE_FD_START], &st) < 0 || st.st_size <= 0 || st.st_size > WIRE_START_MAX)
-		return ctn_fail(err, EBADMSG, "start message: its size is out of range");
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fds[WIRE_FD_START], 0);
-	if (data == MAP_FAILED)
-		return ctn_fail_errno(err, "map the start message");
-	m->message = fds[WIRE_FD_START];
-	r = plan_unpack(data, (size_t)st.st_size, &m->plan, err);
-	if (r < 0)
-		return r;
-	attach = m->plan.msg->n_attach;
-	join = plan_n_joins(&m->plan);
-	tty = m->plan.msg->flags & WIRE_TTY_GIVEN ? 1 : 0;
-	if (n != WIRE_FD_FIXED + attach + join + tty)
-		return ctn_fail(err, EBADMSG, "start message: a descriptor is missing");
-	m->plan.run_fd = fds[WIRE_FD_RUN];
-	m->plan.state_fd = fds[WIRE_FD_STATE];
-	m->plan.host_mnt_fd = fds[WIRE_FD_HOST_MNT];
-	memcpy(m->plan.attach_fds, fds + WIRE_FD_FIXED, attach * sizeof(int));
-	memcpy(m->plan.join_fds, fds + WIRE_FD_FIXED + attach, join * sizeof(int));
-	m->plan.tty_fd = tty ? fds[n - 1] : -1;
-	return 0;
-}
-
 static void read_boot_id(struct monitor *m)
 {
 	ctn_autofree char *text = NULL;
@@ -363,6 +324,11 @@ static void begin(struct monitor *m)
 			fail(m, &e);
 		fail_err(m, "spawn", &err);
 	}
+}
+
+/* There is a first process: what it was made with is not needed any more. */
+static void settle(struct monitor *m)
+{
 	/* The cgroups' stay, for those who enter. */
 	for (size_t i = 0; i < plan_n_joins(&m->plan); i++)
 		close(m->plan.join_fds[i]);
@@ -373,23 +339,39 @@ static void begin(struct monitor *m)
 		close(m->plan.state_fd); /* the log is open */
 	m->status.init_pid = m->first.pid;
 	m->status.init_start = m->first.start;
-	if (adopt) {
+	if (m->plan.msg->flags & WIRE_ADOPT) {
 		m->status.phase = WIRE_RUNNING;
 		m->status.started = m->plan.msg->adopt_started;
 	}
 	record(m);
 }
 
+/* Until the start comes nothing says that we are there: who looks, finds nothing that runs. Return:
+ * whether there is a first process then. */
+static bool wait_parked(struct monitor *m)
+{
+	struct ctn_err err = {0};
+	int r = park(m, &err);
+
+	if (r == -ECONNRESET)
+		_exit(0);
+	if (r < 0)
+		fail_err(m, "start", &err);
+	return r > 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct monitor m = {
-		.first = {.pidfd = -1, .report = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
+		.first = {.pidfd = -1, .report = -1, .go = -1, .io = {-1, -1, -1, -1, -1, -1, -1}},
+		.log = {.fd = -1},
 		.listener = -1,
 		.peers = {[1 ... CONNECTIONS_MAX - 1] = -1},
 		.servers = {true},
 		.given = -1,
 	};
 	struct ctn_err err = {0};
+	bool released;
 
 	if (argc > 3)
 		return exec_main(argc, argv);
@@ -398,7 +380,7 @@ int main(int argc, char **argv)
 
 	become_monitor();
 	fcntl(WIRE_SOCKET_FD, F_SETFD, FD_CLOEXEC);
-	if (receive_plan(&m, &err) < 0)
+	if (plan_receive(&m.plan, &m.message, &err) < 0)
 		fail_err(&m, "start", &err);
 	m.status = (struct wire_status){.magic = WIRE_MAGIC,
 					.version = WIRE_VERSION,
@@ -406,9 +388,12 @@ int main(int argc, char **argv)
 					.monitor_pid = getpid()};
 	read_boot_id(&m);
 	go_on_counting(&m);
+	released = m.plan.msg->flags & WIRE_PARK && wait_parked(&m);
 	if (talk_announce(&m, &err) < 0 ||
-	    log_open(m.plan.state_fd, m.plan.msg->log_max, &m.log, &err) < 0)
+	    (m.log.fd < 0 && log_open(m.plan.state_fd, m.plan.msg->log_max, &m.log, &err) < 0))
 		fail_err(&m, "monitor", &err);
-	begin(&m);
+	if (!released)
+		begin(&m);
+	settle(&m);
 	loop(&m);
 }

@@ -59,6 +59,13 @@ extern const struct dev_link dev_links[];
 int plan_unpack(const void *data, size_t len, struct plan *ret, struct ctn_err *err);
 void plan_free(struct plan *p);
 
+/** plan_map() - the same of a message that is in memory behind a descriptor; it stays mapped.
+ * plan_receive() - the next one on WIRE_SOCKET_FD, with the descriptors that come along. There is
+ * nobody to complain to but the server. @ret_message: the message's own. -ECONNRESET: the server
+ * has gone; -EBADMSG. */
+int plan_map(int message, struct plan *ret, struct ctn_err *err);
+int plan_receive(struct plan *ret, int *ret_message, struct ctn_err *err);
+
 /** plan_mount_at() - the entry of `mounts` for exactly that target, the last of them; NULL without.
  * plan_removes() - whether the default mount there is not to be made. */
 const struct plan_mount *plan_mount_at(const struct plan *p, const char *target);
@@ -106,6 +113,8 @@ struct stdio {
 };
 
 int stdio_open(const struct plan *p, struct stdio *ret, struct ctn_err *err);
+/** stdio_give() - they are the user's that the program runs as, if that has changed. */
+int stdio_give(const struct plan *p, struct ctn_err *err);
 /** stdio_adopt() - our ends alone, of the FIFOs that a killed monitor made. */
 int stdio_adopt(const struct plan *p, struct stdio *ret, struct ctn_err *err);
 
@@ -294,6 +303,9 @@ int stage_sysctls_early(struct stage *s, struct ctn_err *err);
 int stage_sysctls(struct stage *s, struct ctn_err *err);
 int stage_limits(struct stage *s, struct ctn_err *err);
 int stage_personality(struct stage *s, struct ctn_err *err);
+/* park.c */
+/** stage_park() - wait for the start message, whose plan is s->plan from then on. */
+int stage_park(struct stage *s, struct ctn_err *err);
 /* stage_tty.c */
 int stage_terminal(struct stage *s, struct ctn_err *err);
 /* stage_filter.c */

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../cleanup.h"
@@ -212,12 +213,33 @@ int spawn(const struct plan *p, struct spawned *ret, struct ctn_err *err)
 	close(report[1]);
 	if (r == 0 && tty)
 		r = terminal_receive(go[0], &ret->io, err);
-	close(go[0]);
+	if (p->msg->flags & WIRE_PARK)
+		ret->go = go[0];
+	else
+		close(go[0]);
 	ctn_close_fd(&ret->io.child_in);
 	ctn_close_fd(&ret->io.child_out);
 	ctn_close_fd(&ret->io.child_err);
+	ret->io.child_in = ret->io.child_out = ret->io.child_err = -1;
 	ret->report = report[0];
 	return r;
+}
+
+void spawn_undo(struct spawned *s)
+{
+	int *const fds[] = {&s->pidfd,	     &s->report,       &s->go,
+			    &s->io.child_in, &s->io.child_out, &s->io.child_err,
+			    &s->io.in,	     &s->io.out,       &s->io.err};
+
+	if (s->pid > 0) {
+		(void)kill(s->pid, SIGKILL); /* our own unreaped child: the pid is still its */
+		(void)waitpid(s->pid, NULL, 0);
+	}
+	s->pid = 0;
+	for (size_t i = 0; i < CTN_COUNT(fds); i++) {
+		ctn_close_fd(fds[i]);
+		*fds[i] = -1;
+	}
 }
 
 int spawn_adopt(const struct plan *p, struct spawned *ret, struct ctn_err *err)

@@ -159,16 +159,18 @@ static int stage_loopback(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-enum { WITH_MOUNT_NS = 1, WITH_USER_NS = 2 };
+enum { WITH_MOUNT_NS = 1, WITH_USER_NS = 2, PARKED = 4, NOT_PARKED = 8 };
 
-/* In this order. A failing step's name is in front of its sentence. */
+/* In this order. A failing step's name is in front of its sentence. Before it parks, a stage that
+ * is prepared has done all that does not depend on what the start message may still change
+ * (park.c); it is in no cgroup of the container's until then, unless it was born there. */
 static const struct {
 	const char *name;
 	int (*run)(struct stage *s, struct ctn_err *err);
 	unsigned needs;
 } steps[] = {
-	{"cgroups", stage_cgroups, 0},
-	{"cgroup namespace", stage_cgroup_ns, 0},
+	{"cgroups", stage_cgroups, NOT_PARKED},
+	{"cgroup namespace", stage_cgroup_ns, NOT_PARKED},
 	{"time namespace", stage_time, 0},
 	{"scheduler", stage_scheduler, 0},
 	{"root", stage_root, 0},	    /* waits for the parent */
@@ -184,8 +186,11 @@ static const struct {
 	{"readonly paths", stage_readonly, WITH_MOUNT_NS},
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
 	{"pivot", stage_pivot, WITH_MOUNT_NS},
-	{"hostname", stage_hostname, 0},
 	{"loopback", stage_loopback, 0},
+	{"park", stage_park, PARKED},
+	{"cgroups", stage_cgroups, PARKED},
+	{"cgroup namespace", stage_cgroup_ns, PARKED},
+	{"hostname", stage_hostname, 0},
 	{"keyring", stage_keyring, 0},
 	{"terminal", stage_terminal, 0},
 	{"streams", stage_streams, 0},
@@ -213,7 +218,8 @@ void stage_run(const struct plan *p, const struct stdio *io, int go, int report_
 			  .proc = -1,
 			  .sys = -1};
 	unsigned has = (plan_has_ns(p, CLONE_NEWNS) ? WITH_MOUNT_NS : 0) |
-		       (plan_maps_ids(p) ? WITH_USER_NS : 0);
+		       (plan_maps_ids(p) ? WITH_USER_NS : 0) |
+		       (p->msg->flags & WIRE_PARK ? PARKED : NOT_PARKED);
 
 	for (size_t i = 0; i < CTN_COUNT(steps); i++) {
 		struct ctn_err err = {0};

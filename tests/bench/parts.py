@@ -18,10 +18,11 @@ import documents
 import execs
 import lives
 import many
+import prepared
 import reads
 import redis
 
-ALL = (lives, documents, execs, crowds, reads, redis, many)
+ALL = (lives, prepared, documents, execs, crowds, reads, redis, many)
 
 
 def chosen(only):

@@ -13,7 +13,7 @@ LEVELS = {
     0: {"err", "io", "cleanup", "log", "config", "json", "strlist"},
     1: {"cgroup", "ns", "idmap", "rootfs", "mounts", "caps", "seccomp", "procfs", "pidref", "users", "kmsg"},
     2: {"spec", "oci", "state", "wire"},
-    3: {"container", "life", "journal", "engine", "registry", "launch", "adopt", "errors", "loop", "oom", "stats", "sweeper"},
+    3: {"container", "life", "journal", "engine", "registry", "launch", "adopt", "errors", "loop", "oom", "spares", "stats", "sweeper"},
 }
 SYSTEM = re.compile(r'^#include\s+"([^"]+)"', re.M)
 
