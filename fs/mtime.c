@@ -8,9 +8,14 @@
 
 enum { MTIME_BUCKETS = 4096 };
 
+static const uint64_t lately = 1000000000; /* nanoseconds */
+
 struct seen {
 	uint64_t digest;
 	uint64_t mtime; /* nanoseconds since the epoch; 0: nobody has looked yet */
+	size_t len;
+	uint64_t looked;  /* clock_now() then */
+	uint64_t changes; /* that there had been by then */
 };
 
 /* One container's files; the root's under serial 0. */
@@ -22,12 +27,22 @@ struct seen_files {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seen_files *buckets[MTIME_BUCKETS]; /* under lock */
+static _Atomic uint64_t changes;
 
 uint64_t mtime_now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Does not jump when the clock is set. */
+static uint64_t clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
@@ -78,10 +93,37 @@ uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t l
 
 		if (!seen->mtime || seen->digest != digest)
 			*seen = (struct seen){.digest = digest, .mtime = mtime};
+		seen->len = len;
+		seen->looked = clock_now();
+		seen->changes = changes;
 		mtime = seen->mtime;
 	}
 	pthread_mutex_unlock(&lock);
 	return mtime;
+}
+
+bool mtime_lately(const struct node_ref *ref, size_t *ret_len, uint64_t *ret_mtime)
+{
+	const struct seen_files *files;
+	const struct seen *seen;
+	bool known;
+
+	pthread_mutex_lock(&lock);
+	files = *find(ref->c ? container_serial(ref->c) : 0);
+	seen = files ? &files->rows[node_row(ref->node)] : NULL;
+	known = seen && seen->looked && seen->changes == changes &&
+		clock_now() - seen->looked < lately;
+	if (known) {
+		*ret_len = seen->len;
+		*ret_mtime = seen->mtime;
+	}
+	pthread_mutex_unlock(&lock);
+	return known;
+}
+
+void mtime_stale(void)
+{
+	changes++;
 }
 
 void mtime_touch(const struct node_ref *ref)

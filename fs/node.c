@@ -121,6 +121,8 @@ int node_render(const struct node_ref *ref, char **ret, size_t *ret_len, struct 
 		return ctn_fail(err, ENOMEM, "%s: no memory to read it", ref->node->path);
 	if (r < 0)
 		return r;
+	if (ref->node->flags & N_ALL)
+		(void)mtime_of_content(ref, text, len);
 	*ret = ctn_take_ptr(text);
 	*ret_len = len;
 	return 0;
@@ -207,7 +209,7 @@ static void stat_fixed(const struct node_ref *ref, struct stat *ret)
 int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
-	uint64_t log_bytes = 0, log_mtime = 0;
+	uint64_t log_bytes = 0, log_mtime = 0, mtime = 0;
 	struct stat st;
 	size_t len = 0;
 	int r = 0;
@@ -223,6 +225,9 @@ int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err)
 		r = scratch_stat(ref, &st);
 		if (r < 0)
 			return r;
+	} else if (ref->node->flags & N_ALL && mtime_lately(ref, &len, &mtime)) {
+		set_size(&st, len);
+		set_times(&st, mtime);
 	} else if (!S_ISDIR(st.st_mode) && !(ref->node->flags & N_WAIT)) {
 		/* What cannot be read has attributes all the same; a link to nothing is not there.
 		 */
@@ -264,6 +269,7 @@ void node_changed(void *arg, uint32_t serial)
 	watch_changed(serial);
 	if (!serial)
 		return; /* the journal */
+	mtime_stale();
 	c = container_find_serial(fs->engine, serial);
 	if (!c) {
 		mtime_forget(serial);

@@ -59,6 +59,8 @@ enum node_flags {
 	N_POLL = 1 << 21,    /* its content changes with the state, or (without N_STATE) with
 				what the OOM killer does, which wakes poll(2) */
 	N_EVENTS = 1 << 20,  /* with N_LOG: the journal */
+	N_ALL = 1 << 20,     /* about all containers: size and mtime are those of the last time that
+				it was read or looked at, for a second */
 	N_MANY = N_OWN | N_LINKS | N_SCRATCH | N_EXECS,
 };
 

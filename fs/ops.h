@@ -16,6 +16,10 @@ struct timespec timespec_of(uint64_t ns);
  * container's file without content. mtime_forget() - the container is gone. mtime_now() -
  * nanoseconds since the epoch. */
 uint64_t mtime_of_content(const struct node_ref *ref, const char *text, size_t len);
+/** mtime_lately() - the length of what mtime_of_content() was told last, and its answer: where that
+ * was within a second, and no container has become another since (mtime_stale()). */
+bool mtime_lately(const struct node_ref *ref, size_t *ret_len, uint64_t *ret_mtime);
+void mtime_stale(void);
 void mtime_touch(const struct node_ref *ref);
 uint64_t mtime_touched(const struct node_ref *ref);
 void mtime_forget(uint32_t serial);

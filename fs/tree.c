@@ -42,8 +42,8 @@ static const struct node nodes[] = {
 	RO(     "error",        N_ROOT,                          show_root_error,             "the last refusals, a line each: time, errno, container, sentence"),
 	EVENTS(                 N_ROOT,                                                       "what has happened, a line each: sequence, time, container, what, details; tail -n+1 -f follows"),
 	RO(     "status",       N_ROOT | N_OBS,                  show_root_status,            "version, directories, cgroups, counts, as Key:<tab>value lines"),
-	RO(     "stats",        N_ROOT | N_OBS,                  show_stats,                  "a line a container: name, state, pid, processor seconds, memory, its limit, processes"),
-	RO(     "metrics",      N_ROOT | N_OBS,                  show_metrics,                "the same and more, in Prometheus' text format"),
+	RO(     "stats",        N_ROOT | N_OBS | N_ALL,          show_stats,                  "a line a container: name, state, pid, processor seconds, memory, its limit, processes"),
+	RO(     "metrics",      N_ROOT | N_OBS | N_ALL,          show_metrics,                "the same and more, in Prometheus' text format"),
 
 	RW(     "cmd",          N_FRESH | N_CONFIG | N_SESSION, "stopped", show_field, store_cmd, "cmd", "the command: words quoted as for a shell, or a JSON array; writing it starts the container"),
 	FIELD(  "start",                              "next",                                 "1: writing cmd starts it; 0: writing cmd only stores it"),
