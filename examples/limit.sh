@@ -31,7 +31,7 @@ rmdir many
 mkdir busy
 echo '20000 100000' > busy/cgroup/cpu.max
 echo "sh -c 'while :; do :; done'" > busy/cmd
-sleep 1
+until grep -q '^nr_throttled [1-9]' busy/cgroup/cpu.stat; do sleep 0.1; done
 grep -E '^(usage_usec|nr_throttled) ' busy/cgroup/cpu.stat
 echo max > busy/cgroup/cpu.max
 cat busy/cgroup/cpu.max
