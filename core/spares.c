@@ -178,7 +178,7 @@ static void rest(struct spares *s)
 	}
 	t.tv_sec = (time_t)(until / 1000000000U);
 	t.tv_nsec = (long)(until % 1000000000U);
-	(void)pthread_cond_timedwait(&s->changed, &s->lock, &t);
+	(void)pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &t);
 }
 
 static void *run(void *arg)
@@ -265,7 +265,6 @@ void spares_forget(struct spares *s, struct container *c)
 int spares_new(struct engine *e, struct spares **ret, struct ctn_err *err)
 {
 	struct spares *s = calloc(1, sizeof(*s));
-	pthread_condattr_t attr;
 	int r;
 
 	if (!s)
@@ -273,10 +272,7 @@ int spares_new(struct engine *e, struct spares **ret, struct ctn_err *err)
 	s->engine = e;
 	s->idle = (e->spare_ms ?: IDLE_MS) * UINT64_C(1000000);
 	pthread_mutex_init(&s->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&s->changed, NULL);
 	r = pthread_create(&s->thread, NULL, run, s);
 	if (r) {
 		free(s);
