@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that make denied calls, and the lines of `seccomp.denied`."""
 
-import os
 import re
 
 from basics import slurp, until
@@ -65,8 +64,3 @@ def hammer(c, threads=4):
     c.until_log("ready")
     until(lambda: counts(c), "the hammer begins")
     return c
-
-
-def cpu_of(pid):
-    fields = slurp("/proc/%d/stat" % pid).rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

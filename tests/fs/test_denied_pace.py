@@ -9,7 +9,7 @@ import time
 import pytest
 
 from basics import SLOW, until
-from denied import BURST, CALL, KEPT, RATE, counts, cpu_of, denied, hammer, monitor_of
+from denied import BURST, CALL, KEPT, RATE, counts, denied, hammer, monitor_of
 from execs import run
 
 
@@ -17,19 +17,15 @@ from execs import run
 
 @pytest.mark.parametrize("threads", [1, 100])
 def test_a_hammer_is_slowed_down(ctn, threads):
-    """The program waits, and nobody else: neither the monitor nor the server works for it."""
+    """It waits for its answers. What that costs others is for tests/bench/denied.py."""
     hammer(ctn, threads)
-    monitor, server = monitor_of(ctn), ctn.server.proc.pid
     until(lambda: sum(counts(ctn).values()) > BURST, "the burst is used up")
     start, before = time.monotonic(), sum(counts(ctn).values())
-    used = cpu_of(monitor) + cpu_of(server)
     time.sleep(1.5)
-    used = cpu_of(monitor) + cpu_of(server) - used
     elapsed = time.monotonic() - start
     got = sum(counts(ctn).values()) - before
     ctn.put("ctl", "kill")
     assert 0 < got <= RATE * (elapsed + 1) + 2 * threads
-    assert used < 0.05 * SLOW * elapsed + 0.1, "%.2f s of %.2f" % (used, elapsed)
     assert len(denied(ctn)) <= KEPT and {d.call for d in denied(ctn)} == {"unshare"}
 
 
@@ -46,16 +42,19 @@ def test_the_host_goes_on(ctn):
 
 
 def test_a_call_that_waits_is_not_interrupted(ctn):
-    """Once it was received: with a timer that goes off all the time, the answers are the same."""
+    """Once it was received: with a timer that goes off all the time, the answers are the same. Before, it can be, which
+    takes longer on a slow machine; after the burst each waits for longer than that."""
     ctn.py(CALL + """
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.siginterrupt(signal.SIGALRM, True)
-signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+signal.setitimer(signal.ITIMER_REAL, *[0.003 * %g] * 2)
 seen = [call(UNSHARE, 1 << 28) for _ in range(%d)]
 signal.setitimer(signal.ITIMER_REAL, 0)
-print(len(seen), seen.count("EPERM") > 0.9 * len(seen), set(seen) <= {"EPERM", "EINTR"})
-""" % (BURST + 150))
-    assert ctn.finish() == 0 and ctn.read("log") == "%d True True\n" % (BURST + 150)
+print(seen[-150:].count("EPERM"), set(seen) <= {"EPERM", "EINTR"})
+""" % (SLOW, BURST + 150))
+    assert ctn.finish() == 0
+    answered, other = ctn.read("log").split()
+    assert int(answered) > 75 and other == "True"
 
 
 @pytest.mark.parametrize("verb", ["kill", "stop 1", "restart 1"])
