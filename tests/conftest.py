@@ -21,6 +21,11 @@ import terminals  # noqa: E402
 
 TIME_LIMIT = 60
 
+# Whoever runs the tests in the background, or under nohup(1), ignores them, and so would all that is started here.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_collection_modifyitems(config, items):
     reason = None

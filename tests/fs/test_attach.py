@@ -185,10 +185,9 @@ def test_the_size_is_passed_on(shell, attach):
     t.resize(40, 100)
     t.type("stty size\r").expect("stty size\n")
     until(lambda: "40 100" in t.text() or t.type("stty size\r") and False, "the new size", pause=0.2)
-    t.type("trap 'stty size' WINCH; echo set; sleep 1000 & wait\r").expect("set\n")
+    t.type("trap 'stty size; exit 0' WINCH; echo set; sleep 1000 & wait\r").expect("set\n")
     t.resize(50, 120)
     t.expect("50 120\n")
-    t.type("kill $!; exit 0\r")
     assert t.wait() == 0
 
 
