@@ -10,8 +10,9 @@
 #include "life_private.h"
 
 enum {
-	FREEZE_MS = 1000, /* for the freezer to reach all tasks */
+	FREEZE_MS = 2000, /* for the freezer to reach all tasks */
 	FREEZE_AGAIN_MS = 20,
+	FREEZE_LONG_MS = 400, /* each eighth time */
 };
 
 /* Under c->lock. @ret_go: whether the caller is to start it, in state STARTING now; otherwise the
@@ -74,10 +75,12 @@ int life_start(struct container *c, struct life_waiter *w, struct ctn_err *err)
 /* --- pause and resume --- */
 
 /* cgroup v1 can get stuck when it is told to freeze processes in the middle of a fork; told again,
- * it gets further. */
+ * it gets further. Those that run again for that may make calls that are denied, and a call that
+ * waits for its answer is not frozen: so now and then there must be time for all of these. */
 static int wait_frozen(const struct container *c, struct ctn_err *err)
 {
 	const struct timespec ms = {.tv_nsec = 1000000};
+	int again = FREEZE_AGAIN_MS, told = 0;
 
 	for (int i = 1; i <= FREEZE_MS; i++) {
 		int r = cgroup_leaf_frozen(c->cgroup, err);
@@ -85,7 +88,8 @@ static int wait_frozen(const struct container *c, struct ctn_err *err)
 		if (r != 0)
 			return r < 0 ? r : 0;
 		(void)nanosleep(&ms, NULL);
-		if (i % FREEZE_AGAIN_MS == 0) {
+		if (i == again) {
+			again += ++told % 8 ? FREEZE_AGAIN_MS : FREEZE_LONG_MS;
 			(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
 			r = cgroup_leaf_freeze(c->cgroup, true, err);
 			if (r < 0)
