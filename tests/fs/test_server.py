@@ -248,7 +248,7 @@ def test_a_place_for_its_cgroups_that_is_another(new_server):
 
 def test_ids_run_out(new_server):
     s = new_server(start=False)
-    s.option_text = lambda: "state=%s,run=%s,subid=%d:%d" % (s.state, s.run, s.id_base, 2 * 65536)
+    s.option_text = lambda: "state=%s,run=%s,spares=0,subid=%d:%d" % (s.state, s.run, s.id_base, 2 * 65536)
     s.start()
     a, _ = s.make(), s.make()
     with pytest.raises(OSError) as e:
@@ -262,7 +262,7 @@ def test_ids_that_lie_across_two_ranges(new_server):
     """Made under another subid option: what such a one has left is not free while another has it, too."""
     s = new_server(start=False)
     moved = 0
-    s.option_text = lambda: "state=%s,run=%s,subid=%d:%d" % (s.state, s.run, s.id_base + moved, 4 * 65536)
+    s.option_text = lambda: "state=%s,run=%s,spares=0,subid=%d:%d" % (s.state, s.run, s.id_base + moved, 4 * 65536)
     s.start()
     a, b = s.make("a"), s.make("b")
     assert s.terminate() == []
