@@ -126,6 +126,14 @@ static bool parse_what(const char *word, enum journal_what *ret)
 	return false;
 }
 
+/* As a word of events.base. */
+static bool is_printable(const char *word)
+{
+	while (*word > ' ' && *word < 0x7f)
+		word++;
+	return !*word;
+}
+
 /* NAME, or NAME/execs/SESSION. */
 static bool parse_name(char *word, struct journal_line *l)
 {
@@ -135,6 +143,8 @@ static bool parse_name(char *word, struct journal_line *l)
 		*session = '\0';
 		session += strlen("/execs/");
 	}
+	if (!is_printable(word) || (session && !is_printable(session)))
+		return false;
 	if (!*word || strlen(word) > SPEC_NAME_MAX || (session && strlen(session) > SPEC_NAME_MAX))
 		return false;
 	strcpy(l->name, word);
@@ -149,6 +159,8 @@ bool journal_line_parse(const char *text, size_t len, struct journal_line *ret)
 	size_t n = id ? (size_t)(id - text) - ID_KEY_LEN : len - 1;
 	struct journal_line l = {0};
 
+	if (id && strspn(id, "0123456789abcdef") != JOURNAL_ID_LEN)
+		return false;
 	if (len < 2 || len > sizeof(copy) || text[len - 1] != '\n' || memchr(text, '\0', len))
 		return false;
 	memcpy(copy, text, n);

@@ -357,6 +357,10 @@ int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err)
 	};
 	snprintf(ret->program, sizeof(ret->program), "%s",
 		 json_object_get_string(json_object_object_get(o, "program")) ?: "");
+	for (const char *p = ret->program; *p; p++) {
+		if (*p <= ' ' || *p > '~') /* no word, which is what we have written */
+			ret->program[0] = '\0';
+	}
 	json_object_put(o);
 	return 0;
 }
