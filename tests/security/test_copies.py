@@ -23,7 +23,7 @@ from canaries import SECRET, bait, canary  # noqa: F401
 from rootdirs import make_root
 
 TRIES = rounds(60, 1 << 30)
-SECONDS = 150 if LONG else 20
+SECONDS = 60 if LONG else 20
 KINDS = ("default", "privileged")
 slow = pytest.mark.slow_ok(400 if LONG else 120)
 EVIL = "evil:x:0:0::/:/bin/sh\n"
