@@ -14,8 +14,8 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "../weaken.h"
 #include "notify.h"
-#include "weaken.h"
 
 /* --- does it fit? --- */
 
