@@ -175,6 +175,7 @@ static const struct {
 	{"scheduler", stage_scheduler, 0},
 	{"root", stage_root, 0},	    /* waits for the parent */
 	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
+	{"keyring", stage_keyring, 0},	    /* while it counts against nobody's few */
 	{"ids", stage_ids, WITH_USER_NS},
 	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"binds", stage_binds, WITH_MOUNT_NS},
@@ -191,7 +192,6 @@ static const struct {
 	{"cgroups", stage_cgroups, PARKED},
 	{"cgroup namespace", stage_cgroup_ns, PARKED},
 	{"hostname", stage_hostname, 0},
-	{"keyring", stage_keyring, 0},
 	{"terminal", stage_terminal, 0},
 	{"streams", stage_streams, 0},
 	{"descriptors", stage_close, 0},
