@@ -33,15 +33,6 @@ int stage_keyring(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-static unsigned last_cap(void)
-{
-	unsigned cap = 0;
-
-	while (cap < 63 && prctl(PR_CAPBSET_READ, cap + 1) >= 0)
-		cap++;
-	return cap;
-}
-
 static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable,
 		    struct ctn_err *err)
 {
@@ -60,13 +51,12 @@ static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable
 
 int stage_bounding(struct stage *s, struct ctn_err *err)
 {
-	unsigned last = last_cap();
-
-	for (unsigned cap = 0; cap <= last; cap++) {
-		if (s->plan->msg->caps & UINT64_C(1) << cap)
+	for (unsigned cap = 0; cap < 64; cap++) {
+		if (s->plan->msg->caps & UINT64_C(1) << cap || prctl(PR_CAPBSET_DROP, cap) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap) < 0)
-			return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
+		if (errno == EINVAL)
+			break; /* there is none of that number, nor of a higher one */
+		return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return ctn_fail_errno(err, "clear the ambient capabilities");
