@@ -188,7 +188,6 @@ static const struct {
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
 	{"pivot", stage_pivot, WITH_MOUNT_NS},
 	{"loopback", stage_loopback, 0},
-	{"keyring", stage_keyring, 0},
 	{"signals", stage_signals, 0},
 	{"park", stage_park, PARKED},
 	{"cgroups", stage_cgroups, PARKED},
