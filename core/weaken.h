@@ -23,6 +23,8 @@ enum {
 	WEAKEN_COPYUP = CTNFS_WEAKEN & 512,      /* what is copied may be a link */
 	WEAKEN_MASKS = CTNFS_WEAKEN & 1024,      /* hidden by /dev/null, whatever that is inside */
 	WEAKEN_USERS = CTNFS_WEAKEN & 2048,      /* users are those of any file that a link leads to */
+	WEAKEN_KEYRING = CTNFS_WEAKEN & 4096,    /* it keeps its parent's session keyring */
+	WEAKEN_REUSE = CTNFS_WEAKEN & 8192,      /* a process is known by its number alone */
 };
 /* clang-format on */
 

@@ -20,9 +20,13 @@
 #include "monitor.h"
 #include "notify.h"
 
+/* Before it has the container's ids: a user other than the host's root may have 200 keys, and each
+ * process of the container's would take one of them, where its parent has a session keyring. */
 int stage_keyring(struct stage *s, struct ctn_err *err)
 {
 	(void)s;
+	if (WEAKEN_KEYRING)
+		return 0;
 	/* A kernel without keyrings has nothing to leak. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return ctn_fail_errno(err, "make a session keyring");
