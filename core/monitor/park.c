@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../weaken.h"
 #include "notify.h"
-#include "weaken.h"
 
 /* --- does it fit? --- */
 
