@@ -17,6 +17,7 @@
 #include "oom.h"
 #include "rootfs.h"
 #include "strlist.h"
+#include "weaken.h"
 #include "wire_io.h"
 
 enum { HELLO_MS = 5000, GONE_MS = 2000 };
@@ -135,7 +136,7 @@ static bool adopt_orphan(struct container *c, const struct wire_status *status)
 
 	if (status->init_pid <= 0 || pidref_new(status->init_pid, -1, &init, NULL) < 0)
 		return false;
-	if (init->start != status->init_start || pidref_ended(init)) {
+	if ((!WEAKEN_REUSE && init->start != status->init_start) || pidref_ended(init)) {
 		pidref_put(init);
 		return false;
 	}
@@ -335,6 +336,8 @@ static int adopt_one(struct engine *e, const char *id, struct strlist *sessions,
 	if (fd < 0)
 		return ctn_fail_errno(err, "open the state directory %s", id);
 	r = state_load(fd, &rec, err);
+	if (r < 0 && state_never_was(fd))
+		return io_remove_tree_at(e->state_fd, id, err);
 	if (r < 0)
 		return r;
 	if (!rec.parent[0])
