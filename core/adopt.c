@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "container_limits.h"
 #include "container_private.h"
 #include "io.h"
 #include "oom.h"
@@ -246,6 +247,8 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 
 	if (r == 0)
 		r = container_cgroup_open(c, err);
+	if (r == 0 && !c->parent)
+		limits_restore(c);
 	if (r == 0 && !c->parent) /* after a reboot its cgroup is new */
 		r = container_apply_limits(c, c->spec, false, err);
 	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
