@@ -209,6 +209,8 @@ bool state_never_was(int dirfd)
 	static const char *const names[] = {STATE_SPEC_NAME, STATE_EXIT_NAME, WIRE_LOG_NAME,
 					    WIRE_LAYER_NAME};
 
+	if (faccessat(dirfd, STATE_SPEC_NAME, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false; /* somebody has taken it away */
 	for (size_t i = 0; i < CTN_COUNT(names); i++) {
 		if (!has_nothing(dirfd, names[i]))
 			return false;
