@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "container_limits.h"
 #include "container_private.h"
 #include "io.h"
 #include "oom.h"
 #include "rootfs.h"
 #include "strlist.h"
+#include "weaken.h"
 #include "wire_io.h"
 
 enum { HELLO_MS = 5000, GONE_MS = 2000 };
@@ -134,7 +136,7 @@ static bool adopt_orphan(struct container *c, const struct wire_status *status)
 
 	if (status->init_pid <= 0 || pidref_new(status->init_pid, -1, &init, NULL) < 0)
 		return false;
-	if (init->start != status->init_start || pidref_ended(init)) {
+	if ((!WEAKEN_REUSE && init->start != status->init_start) || pidref_ended(init)) {
 		pidref_put(init);
 		return false;
 	}
@@ -245,6 +247,8 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 
 	if (r == 0)
 		r = container_cgroup_open(c, err);
+	if (r == 0 && !c->parent)
+		limits_restore(c);
 	if (r == 0 && !c->parent) /* after a reboot its cgroup is new */
 		r = container_apply_limits(c, c->spec, false, err);
 	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
@@ -332,6 +336,8 @@ static int adopt_one(struct engine *e, const char *id, struct strlist *sessions,
 	if (fd < 0)
 		return ctn_fail_errno(err, "open the state directory %s", id);
 	r = state_load(fd, &rec, err);
+	if (r < 0 && state_never_was(fd))
+		return io_remove_tree_at(e->state_fd, id, err);
 	if (r < 0)
 		return r;
 	if (!rec.parent[0])

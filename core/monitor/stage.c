@@ -175,6 +175,7 @@ static const struct {
 	{"scheduler", stage_scheduler, 0},
 	{"root", stage_root, 0},	    /* waits for the parent */
 	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
+	{"keyring", stage_keyring, 0},	    /* while it counts against nobody's few */
 	{"ids", stage_ids, WITH_USER_NS},
 	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"binds", stage_binds, WITH_MOUNT_NS},
@@ -187,17 +188,16 @@ static const struct {
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
 	{"pivot", stage_pivot, WITH_MOUNT_NS},
 	{"loopback", stage_loopback, 0},
+	{"signals", stage_signals, 0},
 	{"park", stage_park, PARKED},
 	{"cgroups", stage_cgroups, PARKED},
 	{"cgroup namespace", stage_cgroup_ns, PARKED},
 	{"hostname", stage_hostname, 0},
-	{"keyring", stage_keyring, 0},
 	{"terminal", stage_terminal, 0},
 	{"streams", stage_streams, 0},
 	{"descriptors", stage_close, 0},
 	{"limits", stage_limits, 0},
 	{"personality", stage_personality, 0},
-	{"signals", stage_signals, 0},
 	{"bounding set", stage_bounding, 0},
 	{"seccomp", stage_filter_early, 0},
 	{"user", stage_user, 0},

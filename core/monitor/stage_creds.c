@@ -20,22 +20,17 @@
 #include "monitor.h"
 #include "notify.h"
 
+/* Before it has the container's ids: a user other than the host's root may have 200 keys, and each
+ * process of the container's would take one of them, where its parent has a session keyring. */
 int stage_keyring(struct stage *s, struct ctn_err *err)
 {
 	(void)s;
+	if (WEAKEN_KEYRING)
+		return 0;
 	/* A kernel without keyrings has nothing to leak. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return ctn_fail_errno(err, "make a session keyring");
 	return 0;
-}
-
-static unsigned last_cap(void)
-{
-	unsigned cap = 0;
-
-	while (cap < 63 && prctl(PR_CAPBSET_READ, cap + 1) >= 0)
-		cap++;
-	return cap;
 }
 
 static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable,
@@ -56,19 +51,16 @@ static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable
 
 int stage_bounding(struct stage *s, struct ctn_err *err)
 {
-	unsigned last = last_cap();
-
-	for (unsigned cap = 0; cap <= last; cap++) {
-		if (s->plan->msg->caps & UINT64_C(1) << cap)
+	for (unsigned cap = 0; cap < 64; cap++) {
+		if (s->plan->msg->caps & UINT64_C(1) << cap || prctl(PR_CAPBSET_DROP, cap) == 0)
 			continue;
-		if (prctl(PR_CAPBSET_DROP, cap) < 0)
-			return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
+		if (errno == EINVAL)
+			break; /* there is none of that number, nor of a higher one */
+		return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
 	}
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return ctn_fail_errno(err, "clear the ambient capabilities");
-	return WEAKEN_INHERITABLE
-		       ? caps_set(s->plan->msg->caps, s->plan->msg->caps, s->plan->msg->caps, err)
-		       : 0;
+	return 0;
 }
 
 int stage_user(struct stage *s, struct ctn_err *err)
@@ -76,6 +68,8 @@ int stage_user(struct stage *s, struct ctn_err *err)
 	const struct wire_start *m = s->plan->msg;
 	gid_t groups[WIRE_GROUPS_MAX];
 
+	if (WEAKEN_INHERITABLE && caps_set(m->caps, m->caps, m->caps, err) < 0)
+		return -EPERM;
 	for (uint32_t i = 0; i < m->n_groups; i++)
 		groups[i] = m->groups[i];
 	if (!WEAKEN_GROUPS && syscall(SYS_setgroups, m->n_groups, groups) < 0)

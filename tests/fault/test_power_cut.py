@@ -17,13 +17,14 @@ import pytest
 
 from basics import have, limit, until
 from containers import Ctn
-from nth import SERVER, Nth, points, told
+from nth import LONG, SERVER, Nth, points, told
 from operations import CMD, GROUPS, exists
 from truth import check_true
 
 FS_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NO_LOG_FLUSH = b"\2\0\0\0"
 SHORT = 3
+PASSES = int(os.environ.get("CTNFS_ROUNDS") or (8 if LONG else 1))
 OPERATIONS = {op.name: op for group in GROUPS.values() for op in group}
 NAMES = ("mkdir", "new", "rename", "rmdir", "start", "limit", "env", "log")
 
@@ -155,13 +156,14 @@ def agree(op, c):
         assert c.state() == "exited" and c.get("exit") in ("0", "255")
 
 
-@pytest.mark.slow_ok(900)
+@pytest.mark.slow_ok(900 * PASSES)
 def test_power_cuts(disk):
+    """CTNFS_LONG=1: more than a thousand."""
     server = disk.server
     kept = disk.know(server.make("kept")).put("cwd", "/tmp").sh("echo kept > /root/kept; sync /root/kept")
     assert kept.finish() == 0
     cuts = 0
-    for name in NAMES:
+    for name in NAMES * PASSES:
         op = OPERATIONS[name]
         c = op.prepare(server)
         with Nth(server.proc.pid, SERVER, "count") as nth:
@@ -202,6 +204,34 @@ def test_a_power_cut_while_it_runs(disk, names_are_kept):
     assert c.state() == "exited" and c.get("exit") == "255" or c.state() == "created" and not names_are_kept
     assert set(c.read("log").splitlines()[:-1]) <= {"tick"}
     assert c.output("echo again").endswith("again\n")
+
+
+@pytest.mark.slow_ok(300)
+@pytest.mark.parametrize("names_are_kept", [False, True])
+def test_a_power_cut_after_mkdir(disk, names_are_kept):
+    """mkdir alone is as lasting as any mkdir(2); the first write makes it last."""
+    server = disk.server
+    for wrote in (False, True):
+        subprocess.run(["sync", "-f", server.state], check=True)
+        c = disk.know(server.make("x"))
+        before = c.status("Id")
+        if wrote:
+            c.put("env", "A=1")
+        for path in (os.path.join(server.state, c.get("id")), server.state) if names_are_kept else ():
+            fd = os.open(path, os.O_RDONLY)  # but not contents
+            os.fsync(fd)
+            os.close(fd)
+        disk.cut()
+        disk.reboot()
+        assert exists(c) or not wrote
+        if exists(c):
+            assert c.status("Id") == before and c.state() == "created"
+            assert ("A=1" in c.lines("env")) == wrote
+            c.remove()
+        assert server.read("error") == "", "nothing was lost that anybody had said"
+        until(lambda: not any(n.split("-")[-1] in server.session.ids for n in os.listdir(server.state)),
+              "nothing is left of it")
+        server.make("x").remove()
 
 
 DAMAGES = {
