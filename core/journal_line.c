@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "journal_private.h"
 
 static const uint64_t ns_per_sec = 1000000000;
@@ -126,14 +127,6 @@ static bool parse_what(const char *word, enum journal_what *ret)
 	return false;
 }
 
-/* As a word of events.base. */
-static bool is_printable(const char *word)
-{
-	while (*word > ' ' && *word < 0x7f)
-		word++;
-	return !*word;
-}
-
 /* NAME, or NAME/execs/SESSION. */
 static bool parse_name(char *word, struct journal_line *l)
 {
@@ -143,7 +136,7 @@ static bool parse_name(char *word, struct journal_line *l)
 		*session = '\0';
 		session += strlen("/execs/");
 	}
-	if (!is_printable(word) || (session && !is_printable(session)))
+	if (!io_is_word(word) || (session && !io_is_word(session)))
 		return false;
 	if (!*word || strlen(word) > SPEC_NAME_MAX || (session && strlen(session) > SPEC_NAME_MAX))
 		return false;
