@@ -350,6 +350,13 @@ int parse_bool(const char *what, const char *text, bool *ret, struct ctn_err *er
 	return 0;
 }
 
+bool io_is_word(const char *text)
+{
+	while (*text > ' ' && *text < 0x7f)
+		text++;
+	return !*text;
+}
+
 void io_escape(FILE *out, const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -366,4 +373,16 @@ void io_escape(FILE *out, const char *data, size_t len)
 		else
 			putc(c, out);
 	}
+}
+
+int io_text_close(FILE *out, char **text)
+{
+	const bool lost = !out || ferror(out);
+
+	if ((out && fclose(out) != 0) || lost || !*text) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	return 0;
 }

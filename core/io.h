@@ -82,8 +82,16 @@ int parse_size(const char *what, const char *text, uint64_t *ret, struct ctn_err
 /** parse_bool() - "0" or "1". */
 int parse_bool(const char *what, const char *text, bool *ret, struct ctn_err *err);
 
+/** io_is_word() - whether there is nothing in it but printable ASCII without blanks. */
+bool io_is_word(const char *text);
+
 /** io_escape() - write @len bytes to @out with control bytes, DEL, C1 bytes and backslash as \n,
  * \t, \xHH, \\. */
 void io_escape(FILE *out, const char *data, size_t len);
+
+/** io_text_close() - the end of an open_memstream(3), whose text is complete then. @out: NULL is as
+ * one that had no memory. fclose(3) alone does not tell all of it: a realloc(3) that fails in the
+ * end only leaves no text. Return: 0, or -ENOMEM with *@text NULL. */
+int io_text_close(FILE *out, char **text);
 
 #endif
