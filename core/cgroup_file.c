@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cgroup_private.h"
@@ -13,15 +14,39 @@
 
 enum { WORD_ROOM = 64 };
 
+int cgroup_dir_open(const struct cgroup_dir *dir, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(dir->base, dir->path + dir->at,
+				      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 && errno != ENOENT)
+		return ctn_fail_errno(err, "open the control group %s", dir->path);
+	if (fd < 0 || (dir->ino && (fstat(fd, &st) < 0 || st.st_ino != dir->ino)))
+		return ctn_fail(err, ENOENT, "the control group %s is gone", dir->path);
+	*ret = ctn_take_fd(fd);
+	return 0;
+}
+
+const struct cgroup_dir *cgroup_leaf_dir(const struct cgroup_leaf *leaf, enum cgroup_controller c)
+{
+	for (size_t i = 0; i < leaf->n; i++) {
+		if (leaf->dirs[i].controllers & CG_BIT(c))
+			return &leaf->dirs[i];
+	}
+	return NULL;
+}
+
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err)
 {
-	for (size_t i = 0; i < leaf->n; i++) {
-		if (leaf->dirs[i].controllers & CG_BIT(c)) {
-			*ret = leaf->dirs[i].fd;
-			return 0;
-		}
-	}
+	const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, c);
+
+	return dir ? cgroup_dir_open(dir, ret, err) : cgroup_lacks(leaf, c, err);
+}
+
+int cgroup_lacks(const struct cgroup_leaf *leaf, enum cgroup_controller c, struct ctn_err *err)
+{
 	return ctn_fail(err, EOPNOTSUPP, "the %s controller is not available here (cgroup v%d)",
 			leaf->version == 2 && c == CG_BLKIO ? "io" : cgroup_controller_names[c],
 			leaf->version);
@@ -41,7 +66,7 @@ static int explain_missing(int dirfd, const char *file, int r, struct ctn_err *e
 int cgroup_file_read(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 		     char **ret, struct ctn_err *err)
 {
-	int fd = -1;
+	ctn_autoclose int fd = -1;
 	int r = cgroup_leaf_fd(leaf, c, &fd, err);
 
 	if (r < 0)
@@ -53,7 +78,7 @@ int cgroup_file_read(const struct cgroup_leaf *leaf, enum cgroup_controller c, c
 int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 		      const char *text, struct ctn_err *err)
 {
-	int fd = -1;
+	ctn_autoclose int fd = -1;
 	int r = cgroup_leaf_fd(leaf, c, &fd, err);
 
 	if (r < 0)
@@ -89,7 +114,8 @@ int cgroup_file_read_u64(const struct cgroup_leaf *leaf, enum cgroup_controller 
 	uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
 	char text[WORD_ROOM];
 	uint64_t value = 0;
-	int fd = -1, r = cgroup_leaf_fd(leaf, c, &fd, err);
+	ctn_autoclose int fd = -1;
+	int r = cgroup_leaf_fd(leaf, c, &fd, err);
 
 	if (r < 0)
 		return r;

@@ -188,18 +188,18 @@ static int check_pids(const struct spec *spec, struct ctn_err *err)
 
 int launch_attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
 {
-	int into = cgroup_leaf_dirfd(c->cgroup);
+	int r;
 
-	*ret_into = into >= 0;
-	if (into < 0)
+	*ret_into = cgroup_leaf_has_births(c->cgroup);
+	if (!*ret_into)
 		return cgroup_leaf_attach_fds(c->cgroup, ret, err);
-	ret[0] = into;
-	return 1;
+	r = cgroup_leaf_birthplace(c->cgroup, ret, err);
+	return r < 0 ? r : 1;
 }
 
-void launch_attach_close(const int *fds, int n, bool into)
+void launch_attach_close(const int *fds, int n)
 {
-	for (int i = 0; !into && i < n; i++)
+	for (int i = 0; i < n; i++)
 		close(fds[i]);
 }
 
@@ -222,7 +222,7 @@ static int launch_joined(struct container *c, struct spec *spec, const struct la
 		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + launch_joins_fds(joins, more + n), err);
-	launch_attach_close(more, n, into);
+	launch_attach_close(more, n);
 	free(p.data);
 	return r;
 }
@@ -284,7 +284,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	int r = pack_whole(c, spec, status, more, &n, &into, &p);
 
 	if (r < 0) { /* it can be watched all the same */
-		launch_attach_close(more, n, into);
+		launch_attach_close(more, n);
 		free(p.data);
 		n = 0;
 		p = (struct packer){0};
@@ -293,7 +293,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	more[n] = c->tty;
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + (c->tty >= 0), err);
-	launch_attach_close(more, n, into);
+	launch_attach_close(more, n);
 	free(p.data);
 	return r;
 }

@@ -165,7 +165,7 @@ static void check_knob(int version, const struct cgroup_knob *k, const char *tex
 		.version = version,
 		.ops = version == 1 ? &cgroup_v1_ops : &cgroup_v2_ops,
 		.n = 1,
-		.dirs = {{.fd = leaffd, .path = dir, .controllers = ~0u, .depth = 1}},
+		.dirs = {{.base = AT_FDCWD, .path = dir, .controllers = ~0u, .depth = 1}},
 	};
 	const char *file = version == 1 ? k->v1 : k->v2;
 	ctn_autofree char *shown = NULL;
