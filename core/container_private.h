@@ -52,7 +52,6 @@ struct container {
 	uid_t uid_base;
 	uint64_t created;
 	bool is_new; /* its state directory has not got its name yet (CONTAINER_NEW_PREFIX) */
-	int dirfd, run_dirfd;
 	/* Of a session: below its container's, and only from its start to its end there
 	 * (container_cgroup_renew()). */
 	struct cgroup_leaf *cgroup;
@@ -88,7 +87,8 @@ struct container {
 	int sock;		/* to the monitor, or -1 */
 	int sock_err;		/* errno with which that broke, or 0 */
 	int tty; /* master of the program's terminal, or -1: with it the next monitor goes on */
-	int in; /* writing end of its standard input, or the terminal's master; -1: there is none */
+	int in;	 /* writing end of its standard input, or the terminal's master; -1: there is none,
+		    or it has not been written to yet */
 	const void *in_turn; /* whose turn it is to write to @in: its waiter, or another address of
 				its own */
 	bool in_midline;     /* the last byte that was typed ended no line */
@@ -237,11 +237,27 @@ int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err);
  * -errno with nothing left behind, the registry included. */
 int container_make(struct container *c, const char *id, struct ctn_err *err);
 
+/* container_dirs.c */
+/** container_state_dir(), container_run_dir() - a descriptor of its directory in state_fd or
+ * run_fd, the caller's. -ENOENT: it has been removed. container_open_state(), container_open_run()
+ * - a file in it; -1 and errno. */
+int container_state_dir(const struct container *c, int *ret, struct ctn_err *err);
+int container_run_dir(const struct container *c, int *ret, struct ctn_err *err);
+int container_open_state(const struct container *c, const char *file, int flags);
+int container_open_run(const struct container *c, const char *file, int flags);
+void container_unlink_run(const struct container *c, const char *file);
+int container_make_run_dir(const struct container *c, struct ctn_err *err); /* or it is there */
+/** container_load_status() and so on - as state_load_status() and so on. */
+int container_load_status(const struct container *c, struct wire_status *ret);
+int container_save_exit(const struct container *c, const struct state_exit *e, struct ctn_err *err);
+int container_save_run(const struct container *c, const struct spec *spec, const char *skeleton,
+		       uint64_t oom_kills, struct ctn_err *err);
+int container_load_run(const struct container *c, struct spec **ret, char **ret_skeleton,
+		       uint64_t *ret_oom_kills, struct ctn_err *err);
+
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */
 uint64_t ctn_now(void);					      /* nanoseconds since the epoch */
-int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err);
-int container_open_dirs(struct container *c, struct ctn_err *err);
 /** container_record() - as it is on disk, with that spec (borrowed). */
 struct state_record container_record(const struct container *c, struct spec *spec);
 /** container_apply_limits() - write all of @spec's cgroup knobs. @strict: one that this kernel

@@ -14,18 +14,14 @@
 #include "cleanup.h"
 #include "life_private.h"
 
+/* A pipe is opened when somebody writes. The monitor holds it open, so that this is no end of file
+ * before. */
 void stdin_hold(struct container *c)
 {
-	int fd;
-
 	pthread_mutex_lock(&c->lock);
-	if (c->tty >= 0) /* the monitor has made it non-blocking */
-		fd = fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
-	else
-		fd = openat(c->run_dirfd, WIRE_STDIN_NAME,
-			    O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	ctn_close_fd(&c->in);
-	c->in = fd; /* none: it has had its end of file, or the program reads nothing */
+	/* The monitor has made it non-blocking. */
+	c->in = c->tty < 0 ? -1 : fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
 	c->in_midline = c->in_end_owed = false;
 	pthread_mutex_unlock(&c->lock);
 }
@@ -45,16 +41,21 @@ static bool is_terminal(const struct container *c)
 	return c->running ? c->running->tty : c->tty >= 0;
 }
 
-static int check_writable(const struct container *c, uint64_t run, struct ctn_err *err)
+/* Return: 0: @in is open. */
+static int check_writable(struct container *c, uint64_t run, struct ctn_err *err)
 {
 	if (!c->init || c->started != run)
 		return ctn_fail(err, EPIPE, "the program has ended");
+	if (c->in < 0 && !is_terminal(c))
+		c->in = container_open_run(c, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK);
 	if (c->in >= 0)
 		return 0;
 	if (is_terminal(c))
 		return ctn_fail(err, EPIPE,
 				"its terminal was lost with its monitor; echo restart > ctl");
-	if (faccessat(c->run_dirfd, WIRE_STDIN_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (errno != ENXIO && errno != ENOENT)
+		return ctn_fail_errno(err, "open its standard input");
+	if (errno == ENXIO)
 		return ctn_fail(err, EPIPE, "nobody reads it: the program has closed it");
 	return ctn_fail(err, EPIPE, "it has been closed; the next start opens it again");
 }
@@ -213,7 +214,7 @@ static int end_terminal(struct container *c, struct ctn_err *err)
 /* Under c->lock. The name goes first: nobody opens it again, whoever of us is killed now. */
 static void end_pipe(struct container *c, struct waiter_list *list)
 {
-	(void)unlinkat(c->run_dirfd, WIRE_STDIN_NAME, 0);
+	container_unlink_run(c, WIRE_STDIN_NAME);
 	ctn_close_fd(&c->in);
 	c->in = -1;
 	waiters_take(c, GOAL_STDIN, list);
@@ -275,9 +276,9 @@ bool container_stdin_room(struct container *c, uint64_t run, bool tell)
 	bool room;
 
 	pthread_mutex_lock(&c->lock);
+	room = check_writable(c, run, NULL) < 0;
 	p.fd = c->in;
-	room = check_writable(c, run, NULL) < 0 ||
-	       (!c->in_turn && !waiter_first(c, GOAL_STDIN) && poll(&p, 1, 0) > 0);
+	room = room || (!c->in_turn && !waiter_first(c, GOAL_STDIN) && poll(&p, 1, 0) > 0);
 	if (!room && tell) {
 		c->in_polled = true;
 		if (!c->in_turn && loop_ask(c->engine, c, c->in) < 0)

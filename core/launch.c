@@ -42,14 +42,20 @@ static int send_start(const struct container *c, int sock, int message, const in
 {
 	const struct wire_msg msg = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_START};
+	ctn_autoclose int run = -1, state = -1;
 	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX] = {
 		[WIRE_FD_START] = message,
-		[WIRE_FD_RUN] = c->run_dirfd,
-		[WIRE_FD_STATE] = c->dirfd,
 		[WIRE_FD_HOST_MNT] = c->engine->host_mntns,
 	};
 	ssize_t n;
+	int r = container_run_dir(c, &run, err);
 
+	if (r == 0)
+		r = container_state_dir(c, &state, err);
+	if (r < 0)
+		return r;
+	fds[WIRE_FD_RUN] = run;
+	fds[WIRE_FD_STATE] = state;
 	if (n_more > 0)
 		memcpy(fds + WIRE_FD_FIXED, more, n_more * sizeof(int));
 	n = wire_send(sock, &msg, sizeof(msg), fds, WIRE_FD_FIXED + n_more);
@@ -219,7 +225,7 @@ static int launch_joined(struct container *c, struct spec *spec, const struct la
 	if (r >= 0)
 		r = launch_pack(c, spec, (uint32_t)n, into, joins, &p, err);
 	if (r == 0)
-		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
+		r = container_save_run(c, spec, c->engine->skeleton, c->oom_base, err);
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + launch_joins_fds(joins, more + n), err);
 	launch_attach_close(more, n);

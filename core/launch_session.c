@@ -92,7 +92,7 @@ static int launch_in(struct container *c, struct spec *spec, const struct pidref
 	if (r == 0)
 		r = launch_pack(c, spec, (uint32_t)a.n, a.into, &joins, &p, err);
 	if (r == 0)
-		r = state_save_run(c->run_dirfd, spec, "", 0, err);
+		r = container_save_run(c, spec, "", 0, err);
 	if (r == 0) {
 		int more[CTN_COUNT(a.fds)];
 

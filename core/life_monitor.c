@@ -72,7 +72,7 @@ static int load_status(const struct container *c, struct wire_status *ret)
 	int r = -EIO;
 
 	for (int i = 0; i < LOOKS; i++) {
-		r = state_load_status(c->run_dirfd, ret, NULL);
+		r = container_load_status(c, ret);
 		if (r == 0 || r == -ENOENT || r == -EBADMSG)
 			break;
 		(void)nanosleep(&pause, NULL);

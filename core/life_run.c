@@ -126,7 +126,7 @@ void mark_running(struct container *c)
 	waiters_take(c, GOAL_RUNNING, &list);
 	pthread_mutex_unlock(&c->lock);
 	oom_watch(c);
-	if (state_save_exit(c->dirfd, &e, &err) < 0)
+	if (container_save_exit(c, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	restart_settle(c, &(struct ctn_err){0}); /* it has been started once more */
 	waiters_done(&list, 0, NULL);
@@ -353,7 +353,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	oom_note(c, finished);
 	count_oom(c, &e);
 	denied_note(c);
-	if (state_save_exit(c->dirfd, &e, &err) < 0)
+	if (container_save_exit(c, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	if (finish_mark(c, &e) && start_go(c, &err) < 0)
 		(void)start_fail(c, &err, NULL);

@@ -125,7 +125,7 @@ static void kill_monitor(struct container *c)
 	CHECK(kill(pid, SIGKILL) == 0);
 	for (int i = 0; i < PATIENCE_SECS * 50 && !back; i++) {
 		sleep_ms(20);
-		CHECK(state_load_status(c->run_dirfd, &status, NULL) == 0);
+		CHECK(container_load_status(c, &status) == 0);
 		back = status.monitor_pid != pid && status.phase == WIRE_RUNNING;
 	}
 	CHECK(back);
