@@ -335,6 +335,8 @@ static int adopt_one(struct engine *e, const char *id, struct strlist *sessions,
 	if (fd < 0)
 		return ctn_fail_errno(err, "open the state directory %s", id);
 	r = state_load(fd, &rec, err);
+	if (r < 0 && state_never_was(fd))
+		return io_remove_tree_at(e->state_fd, id, err);
 	if (r < 0)
 		return r;
 	if (!rec.parent[0])

@@ -143,6 +143,7 @@ struct cgroup_ops {
 	int (*cpuset_set)(const struct cgroup_leaf *leaf, const char *file, const char *list,
 			  struct ctn_err *err);
 	int (*events)(const struct cgroup_leaf *leaf, uint64_t ret[CG_EVENTS], struct ctn_err *err);
+	int (*oom_kills)(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err);
 	int (*io_max_list)(const struct cgroup_leaf *leaf, struct cgroup_io_limit **ret,
 			   size_t *ret_n, struct ctn_err *err);
 	int (*io_max_set)(const struct cgroup_leaf *leaf, const struct cgroup_io_limit *limit,

@@ -126,15 +126,9 @@ int cgroup_leaf_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err)
 
 int cgroup_leaf_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err)
 {
-	uint64_t events[CG_EVENTS] = {0};
-	int r;
-
 	if (!cgroup_leaf_dir(leaf, CG_MEMORY))
 		return cgroup_lacks(leaf, CG_MEMORY, err);
-	r = leaf->ops->events(leaf, events, err);
-	if (r == 0)
-		*ret = events[CG_EV_OOM_KILL];
-	return r;
+	return leaf->ops->oom_kills(leaf, ret, err);
 }
 
 enum { KILL_BATCH = 64 }; /* pidfds held at once, so that a large group costs few descriptors */

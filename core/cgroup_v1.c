@@ -354,6 +354,16 @@ static int v1_cpuset_set(const struct cgroup_leaf *leaf, const char *file, const
 	return r < 0 ? r : cgroup_below(fd, cpuset_follow, &set, err);
 }
 
+static int v1_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err)
+{
+	ctn_autofree char *oom = NULL;
+	int r = cgroup_file_read(leaf, CG_MEMORY, "memory.oom_control", &oom, err);
+
+	if (r == 0)
+		*ret = cgroup_key(oom, "oom_kill");
+	return r;
+}
+
 /* How often a limit was met. With swap limited the kernel charges memory and swap together first,
  * so a page that is refused there is not counted by memory alone. */
 static uint64_t failures(const struct cgroup_leaf *leaf, const char *file)
@@ -369,9 +379,8 @@ static uint64_t failures(const struct cgroup_leaf *leaf, const char *file)
 static int v1_events(const struct cgroup_leaf *leaf, uint64_t ret[CG_EVENTS], struct ctn_err *err)
 {
 	uint64_t events[CG_EVENTS] = {0};
-	ctn_autofree char *oom = NULL;
 	ctn_autofree char *pids = NULL;
-	int memory = cgroup_file_read(leaf, CG_MEMORY, "memory.oom_control", &oom, err);
+	int memory = v1_oom_kills(leaf, &events[CG_EV_OOM_KILL], err);
 	int processes = cgroup_file_read(leaf, CG_PIDS, "pids.events", &pids,
 					 memory < 0 ? NULL : err);
 
@@ -380,7 +389,6 @@ static int v1_events(const struct cgroup_leaf *leaf, uint64_t ret[CG_EVENTS], st
 	if (memory == 0) {
 		events[CG_EV_MAX] = failures(leaf, "memory.failcnt") +
 				    failures(leaf, "memory.memsw.failcnt");
-		events[CG_EV_OOM_KILL] = cgroup_key(oom, "oom_kill");
 		events[CG_EV_OOM] = events[CG_EV_OOM_KILL];
 	}
 	if (processes == 0)
@@ -408,6 +416,7 @@ const struct cgroup_ops cgroup_v1_ops = {
 	.cpuset_get = v1_cpuset_get,
 	.cpuset_set = v1_cpuset_set,
 	.events = v1_events,
+	.oom_kills = v1_oom_kills,
 	.io_max_list = cgroup_v1_io_max_list,
 	.io_max_set = cgroup_v1_io_max_set,
 	.io_stat_list = cgroup_v1_io_stat_list,

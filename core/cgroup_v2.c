@@ -187,6 +187,16 @@ static int v2_cpuset_set(const struct cgroup_leaf *leaf, const char *file, const
 	return cgroup_file_write(leaf, CG_CPUSET, file, list, err);
 }
 
+static int v2_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err)
+{
+	ctn_autofree char *memory = NULL;
+	int r = cgroup_file_read(leaf, CG_MEMORY, "memory.events", &memory, err);
+
+	if (r == 0)
+		*ret = cgroup_key(memory, "oom_kill");
+	return r;
+}
+
 static int v2_events(const struct cgroup_leaf *leaf, uint64_t ret[CG_EVENTS], struct ctn_err *err)
 {
 	static const char *const keys[] = {
@@ -329,6 +339,7 @@ const struct cgroup_ops cgroup_v2_ops = {
 	.cpuset_get = v2_cpuset_get,
 	.cpuset_set = v2_cpuset_set,
 	.events = v2_events,
+	.oom_kills = v2_oom_kills,
 	.io_max_list = v2_io_max_list,
 	.io_max_set = v2_io_max_set,
 	.io_stat_list = v2_io_stat_list,

@@ -82,8 +82,8 @@ static int state_make(struct container *c, struct ctn_err *err)
 	return c->parent ? 0 : create_layer(c, tmp, err);
 }
 
-/* From here on the container exists. */
-static int state_complete(struct container *c, struct ctn_err *err)
+/* From here on the container exists. @durable: also after a power cut. */
+static int state_complete(struct container *c, bool durable, struct ctn_err *err)
 {
 	const struct state_record rec = container_record(c, c->spec);
 	struct engine *e = c->engine;
@@ -93,7 +93,7 @@ static int state_complete(struct container *c, struct ctn_err *err)
 
 	new_name(c, tmp);
 	if (r == 0)
-		r = state_save_new(dir, &rec, err);
+		r = state_save_new(dir, &rec, durable, err);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
 	c->is_new = r < 0;
@@ -115,13 +115,13 @@ static int run_make(struct container *c, struct ctn_err *err)
 	return 0;
 }
 
-static int create_on_disk(struct container *c, struct ctn_err *err)
+static int create_on_disk(struct container *c, bool durable, struct ctn_err *err)
 {
 	char tmp[CTN_ID_LEN + 8];
 	int r = state_make(c, err);
 
 	if (r == 0)
-		r = state_complete(c, err);
+		r = state_complete(c, durable, err);
 	if (r == 0)
 		return run_make(c, err);
 	new_name(c, tmp);
@@ -140,9 +140,9 @@ static int create_cgroup(struct container *c, struct ctn_err *err)
 	return container_apply_limits(c, c->spec, true, err);
 }
 
-static int create_resources(struct container *c, struct ctn_err *err)
+static int create_resources(struct container *c, bool durable, struct ctn_err *err)
 {
-	int r = create_on_disk(c, err);
+	int r = create_on_disk(c, durable, err);
 
 	if (r == 0)
 		r = create_cgroup(c, err);
@@ -153,13 +153,13 @@ static int create_resources(struct container *c, struct ctn_err *err)
 	return r;
 }
 
-int container_make(struct container *c, const char *id, struct ctn_err *err)
+int container_make(struct container *c, const char *id, bool durable, struct ctn_err *err)
 {
 	int r;
 
 	memcpy(c->id, id, sizeof(c->id));
 	c->created = c->changed = c->moved = ctn_now();
-	r = create_resources(c, err);
+	r = create_resources(c, durable, err);
 	if (r < 0)
 		registry_drop(c);
 	return r;
@@ -212,7 +212,8 @@ static void log_is_new(const struct container *c)
 }
 
 /* A spare gets the name and spec of what is to be made. @ret: NULL where there is none. */
-static int claim(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+static int claim(struct engine *e, struct spec *spec, bool durable, struct container **ret,
+		 struct ctn_err *err)
 {
 	struct container *c = spares_take(e->spares);
 	int r;
@@ -227,7 +228,7 @@ static int claim(struct engine *e, struct spec *spec, struct container **ret, st
 	}
 	c->created = c->changed = c->moved = ctn_now();
 	log_is_new(c);
-	r = state_complete(c, err);
+	r = state_complete(c, durable, err);
 	if (r == 0)
 		r = container_apply_limits(c, spec, true, err);
 	if (r == 0) {
@@ -280,7 +281,7 @@ static int reserve(struct engine *e, struct spec *spec, char id[CTN_ID_LEN + 1],
 	return r;
 }
 
-static int make_new(struct engine *e, struct spec *spec, struct container **ret,
+static int make_new(struct engine *e, struct spec *spec, bool durable, struct container **ret,
 		    struct ctn_err *err)
 {
 	char id[CTN_ID_LEN + 1] = "";
@@ -294,7 +295,7 @@ static int make_new(struct engine *e, struct spec *spec, struct container **ret,
 		r = reserve(e, spec, id, &c, err);
 	if (r < 0)
 		return r;
-	r = container_make(c, id, err);
+	r = container_make(c, id, durable, err);
 	if (r < 0)
 		container_put(c);
 	else
@@ -309,7 +310,8 @@ static bool may_be_spare(const struct spec *spec)
 }
 
 /* All of it but that it can be found. */
-static int make(struct engine *e, struct spec *spec, struct container **ret, struct ctn_err *err)
+static int make(struct engine *e, struct spec *spec, bool durable, struct container **ret,
+		struct ctn_err *err)
 {
 	struct container *c = NULL;
 	int r = 0;
@@ -317,10 +319,10 @@ static int make(struct engine *e, struct spec *spec, struct container **ret, str
 	if (may_be_spare(spec)) {
 		r = spec_name_check(spec->name, err);
 		if (r == 0)
-			r = claim(e, spec, &c, err);
+			r = claim(e, spec, durable, &c, err);
 	}
 	if (r == 0 && !c)
-		r = make_new(e, spec, &c, err);
+		r = make_new(e, spec, durable, &c, err);
 	if (r == 0)
 		*ret = c;
 	return r;
@@ -351,7 +353,7 @@ int container_create(struct engine *e, const char *name, struct container **ret,
 	spec = spec_new(name);
 	if (!spec)
 		return ctn_fail(err, ENOMEM, "no memory for a container");
-	r = make(e, spec, ret, err);
+	r = make(e, spec, false, ret, err); /* as mkdir(2) is: nothing was said about it yet */
 	if (r == 0)
 		publish(*ret);
 	spec_put(spec);
@@ -417,7 +419,7 @@ int container_create_spec(struct engine *e, struct spec *spec, struct life_waite
 			  struct container **ret, struct ctn_err *err)
 {
 	struct container *c = NULL;
-	int r = make(e, spec, &c, err);
+	int r = make(e, spec, true, &c, err);
 
 	if (r < 0)
 		return r;

@@ -43,8 +43,9 @@ void execed_read(const struct container *c, uint64_t run, uint64_t after,
 		tell_lost(newest - after - WIRE_EXECED_KEPT, fn, arg);
 		after = newest - WIRE_EXECED_KEPT;
 	}
-	for (uint64_t i = after + 1; i <= newest; i++) {
-		const struct wire_execed *e = &ring[i % WIRE_EXECED_KEPT];
+	/* A damaged record may have the greatest of all numbers. */
+	for (uint64_t i = after; i < newest;) {
+		const struct wire_execed *e = &ring[++i % WIRE_EXECED_KEPT];
 
 		if (is_valid(e, run, i % WIRE_EXECED_KEPT) && e->number == i)
 			fn(arg, e);

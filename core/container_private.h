@@ -235,7 +235,7 @@ void container_unmake_spare(struct container *c);
 int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err);
 /** container_make() - all of one that is in the registry but its id limits: directories, cgroup.
  * -errno with nothing left behind, the registry included. */
-int container_make(struct container *c, const char *id, struct ctn_err *err);
+int container_make(struct container *c, const char *id, bool durable, struct ctn_err *err);
 
 /* container_dirs.c */
 /** container_state_dir(), container_run_dir() - a descriptor of its directory in state_fd or

@@ -113,7 +113,7 @@ static int make(struct container *c, struct spec *spec, struct container **ret, 
 		r = registry_add_session(c, spec, &s, err);
 	if (r < 0)
 		return r;
-	r = container_make(s, id, err);
+	r = container_make(s, id, false, err);
 	if (r < 0) {
 		container_put(s);
 		return r;

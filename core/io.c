@@ -144,6 +144,22 @@ int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mod
 	return durable ? sync_dir(dirfd, name, err) : 0;
 }
 
+bool io_dir_is_empty_at(int dirfd, const char *name)
+{
+	ctn_autoclose int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	ctn_autoclosedir DIR *dir = NULL;
+	const struct dirent *e;
+
+	if (fd < 0 || !(dir = fdopendir(fd)))
+		return false;
+	(void)ctn_take_fd(fd); /* dir owns it now */
+	while ((e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return false;
+	}
+	return true;
+}
+
 /* A container can nest directories deeper than we have descriptors or stack: what is deeper than
  * this is first moved up to the top, and removed from there in another round. */
 enum { REMOVE_DEPTH_MAX = 64 };

@@ -53,6 +53,9 @@ int io_replace_at(int dirfd, const char *name, const void *data, size_t len, mod
 int io_create_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
 		 bool durable, struct ctn_err *err);
 
+/** io_dir_is_empty_at() - whether there is such a directory, with nothing in it. */
+bool io_dir_is_empty_at(int dirfd, const char *name);
+
 /** io_remove_tree_at() - remove @name under @dirfd and all below it; stays on one file system;
  * never follows a symbolic link. What does not exist is success. Return: 0 or -errno of the first
  * failure. */

@@ -18,6 +18,9 @@ static const char base_name[] = "events.base", base_head[] = "ctnfs journal 1";
 
 enum { BASE_MAX = 256 << 20, PAGE = 4096 };
 
+/* No journal is that long, and few file systems have longer files. */
+#define POS_MAX (UINT64_C(1) << 43)
+
 /* --- writing --- */
 
 int journal_take(struct journal *j)
@@ -215,7 +218,8 @@ static int parse_base(struct journal *j, const char *text, uint64_t *ret_pos)
 
 	if (strncmp(text, base_head, head) != 0 || text[head] != '\n' ||
 	    sscanf(text + head + 1, "%" SCNu64 " %" SCNu64 " %" SCNu64, &pos, &seq, &start) != 3 ||
-	    start > pos || !(items = strchr(text + head + 1, '\n')))
+	    start > pos || pos > POS_MAX || seq > INT64_MAX ||
+	    !(items = strchr(text + head + 1, '\n')))
 		return -EBADMSG;
 	r = journal_items_parse(j, items + 1);
 	if (r < 0) {
@@ -312,8 +316,10 @@ int journal_load(struct journal *j, struct ctn_err *err)
 		return r;
 	if (replay(j, pos, (uint64_t)st.st_size) < 0)
 		return ctn_fail_errno(err, "read the journal");
-	if ((uint64_t)st.st_size < j->end) /* somebody else has cut it */
+	if ((uint64_t)st.st_size < j->end) { /* somebody else has cut it */
 		j->start = j->end;
+		r = -EBADMSG; /* the base has another start */
+	}
 	if ((uint64_t)st.st_size != j->end && ftruncate(j->fd, (off_t)j->end) < 0)
 		return ctn_fail_errno(err, "cut the journal");
 	if (r == 0)

@@ -248,7 +248,7 @@ static int parse_item(struct journal *j, const char *line)
 		id, kind, name, &k.created, &k.started, &up, &paused, &k.limits_at, &k.limits,
 		&k.oom_kills, &k.denied, &k.execed, &bytes, &dropped, &first, &last);
 
-	if (n != 16 || strlen(id) != JOURNAL_ID_LEN)
+	if (n != 16 || strlen(id) != JOURNAL_ID_LEN || dropped > bytes || first > last)
 		return -EBADMSG;
 	k.up = up;
 	k.paused = paused;

@@ -161,7 +161,8 @@ bool journal_line_parse(const char *text, size_t len, struct journal_line *ret)
 	if (copy[0] < '1' || copy[0] > '9')
 		return false;
 	l.seq = strtoull(words_of[0], &end, 10);
-	if (*end || !parse_time(words_of[1], &l.time) || !parse_what(words_of[3], &l.what))
+	if (*end || l.seq > INT64_MAX || !parse_time(words_of[1], &l.time) ||
+	    !parse_what(words_of[3], &l.what))
 		return false;
 	if (id ? !parse_name(words_of[2], &l) : strcmp(words_of[2], "-") != 0)
 		return false;

@@ -213,22 +213,6 @@ static int shift_below(const struct shift *s, int fd, int depth, struct ctn_err 
 	return 0;
 }
 
-static bool is_empty(int dirfd)
-{
-	ctn_autoclosedir DIR *dir = NULL;
-	ctn_autoclose int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct dirent *e;
-
-	if (fd < 0 || !(dir = fdopendir(fd)))
-		return false;
-	(void)ctn_take_fd(fd); /* dir owns it now */
-	while ((e = readdir(dir))) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			return false;
-	}
-	return true;
-}
-
 static int shift_layer(int dir, const struct launch_ids *from, const struct launch_ids *to,
 		       dev_t dev, struct ctn_err *err)
 {
@@ -238,7 +222,7 @@ static int shift_layer(int dir, const struct launch_ids *from, const struct laun
 
 	if (fd < 0)
 		return ctn_fail_errno(err, "open the layer");
-	if (is_empty(fd))
+	if (io_dir_is_empty_at(fd, "."))
 		return 0;
 	if (!is_stable(&from->uids, &to->uids) || !is_stable(&from->gids, &to->gids))
 		return ctn_fail(err, EINVAL,

@@ -6,19 +6,28 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
 #include "io.h"
 #include "spec_json.h"
+#include "wire.h"
 
 enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20 };
 
 /* A seccomp profile can be in it, as deep as it came. */
 enum { STATE_DEPTH = JSON_DOC_DEPTH + 8 };
 
-enum save { SAVE_LAZY, SAVE_DURABLE, SAVE_NEW, SAVE_IN_PLACE, SAVE_IN_PLACE_DURABLE };
+enum save {
+	SAVE_LAZY,
+	SAVE_DURABLE,
+	SAVE_NEW,
+	SAVE_NEW_DURABLE,
+	SAVE_IN_PLACE,
+	SAVE_IN_PLACE_DURABLE
+};
 
 enum { IN_PLACE_SIZE = 512 };
 
@@ -51,8 +60,9 @@ static int write_file(int dirfd, const char *name, const char *text, enum save h
 {
 	if (how == SAVE_IN_PLACE || how == SAVE_IN_PLACE_DURABLE)
 		return write_in_place(dirfd, name, text, how == SAVE_IN_PLACE_DURABLE, err);
-	if (how == SAVE_NEW)
-		return io_create_at(dirfd, name, text, strlen(text), 0600, true, err);
+	if (how == SAVE_NEW || how == SAVE_NEW_DURABLE)
+		return io_create_at(dirfd, name, text, strlen(text), 0600, how == SAVE_NEW_DURABLE,
+				    err);
 	return io_replace_at(dirfd, name, text, strlen(text), 0600, how == SAVE_DURABLE, err);
 }
 
@@ -178,9 +188,32 @@ int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
 	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec), SAVE_DURABLE, err);
 }
 
-int state_save_new(int dirfd, const struct state_record *rec, struct ctn_err *err)
+int state_save_new(int dirfd, const struct state_record *rec, bool durable, struct ctn_err *err)
 {
-	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec), SAVE_NEW, err);
+	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec),
+		    durable ? SAVE_NEW_DURABLE : SAVE_NEW, err);
+}
+
+/* Return: whether it is not there, or has nothing in it. */
+static bool has_nothing(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return S_ISDIR(st.st_mode) ? io_dir_is_empty_at(dirfd, name) : st.st_size == 0;
+}
+
+bool state_never_was(int dirfd)
+{
+	static const char *const names[] = {STATE_SPEC_NAME, STATE_EXIT_NAME, WIRE_LOG_NAME,
+					    WIRE_LAYER_NAME};
+
+	for (size_t i = 0; i < CTN_COUNT(names); i++) {
+		if (!has_nothing(dirfd, names[i]))
+			return false;
+	}
+	return true;
 }
 
 /* The "spec" member of a state file. */
@@ -243,13 +276,13 @@ int state_save_exit(int dirfd, const struct state_exit *e, struct ctn_err *err)
 	json_object_object_add(o, "oom_killed", json_object_new_boolean(e->oom_killed));
 	json_object_object_add(o, "started", json_object_new_uint64(e->started));
 	json_object_object_add(o, "finished", json_object_new_uint64(e->finished));
-	return save(dirfd, "exit", o, SAVE_IN_PLACE, err);
+	return save(dirfd, STATE_EXIT_NAME, o, SAVE_IN_PLACE, err);
 }
 
 int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
 {
 	struct json_object *o = NULL;
-	int r = load(dirfd, "exit", &o, err);
+	int r = load(dirfd, STATE_EXIT_NAME, &o, err);
 
 	if (r < 0)
 		return r;

@@ -36,13 +36,19 @@ struct state_exit {
 };
 
 #define STATE_SPEC_NAME "spec" /* what state_save() writes */
+#define STATE_EXIT_NAME "exit" /* what state_save_exit() writes */
 
 /** state_save() - durable. state_load() - -ENOENT; -EINVAL: not ours, or from a newer version (left
  * as it is). */
 int state_save(int dirfd, const struct state_record *record, struct ctn_err *err);
 /** state_save_new() - as state_save() in a directory that is only being made, and has a temporary
- * name itself. */
-int state_save_new(int dirfd, const struct state_record *record, struct ctn_err *err);
+ * name itself. @durable: its contents are on the disk on return; else the kernel writes them when
+ * it writes what any mkdir(2) has made, and a power cut before that may leave the file empty. */
+int state_save_new(int dirfd, const struct state_record *record, bool durable, struct ctn_err *err);
+/** state_never_was() - whether @dirfd is what a power cut left of one that state_save_new() made
+ * and nobody has done anything with: its spec is empty or not there, it has never run, and nothing
+ * is in its layer. */
+bool state_never_was(int dirfd);
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
 
 /** state_save_exit() - not fsync'ed: after a power cut the run is known to have ended anyhow.

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "io.h"
+#include "weaken.h"
 
 enum {
 	FILE_BYTES_MAX = 10 << 20,
@@ -146,6 +147,8 @@ static int open_in_root(int rootfd, const char *path, uint64_t flags)
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	int fd = -1;
 
+	if (WEAKEN_USERS)
+		how.resolve = 0;
 	for (int i = 0; i < OPEN_TRIES; i++) {
 		fd = (int)syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))

@@ -19,6 +19,7 @@
 #include "options.h"
 #include "park.h"
 #include "watch.h"
+#include "watchdog.h"
 
 enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 16, WORKERS_MAX = 64 };
 
@@ -101,8 +102,9 @@ static int open_engine(struct server *s, struct ctn_err *err)
 
 static int open_session(struct server *s, struct ctn_err *err)
 {
-	char name[] = "ctnfs", debug[] = "-odebug", channel[32];
+	char name[] = "ctnfs", debug[] = "-odebug";
 	char *argv[] = {name, debug, NULL};
+	const struct fuse_custom_io io = {.read = watchdog_read, .writev = watchdog_writev};
 	struct fuse_args args = FUSE_ARGS_INIT(s->options.debug ? 2 : 1, argv);
 	struct timespec now;
 	int r;
@@ -116,8 +118,7 @@ static int open_session(struct server *s, struct ctn_err *err)
 		return r;
 	clock_gettime(CLOCK_REALTIME, &now);
 	s->fs.mounted = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	snprintf(channel, sizeof(channel), "/dev/fd/%d", s->mount.fuse_fd);
-	if (fuse_session_mount(s->fs.session, channel) < 0)
+	if (fuse_session_custom_io(s->fs.session, &io, s->mount.fuse_fd) != 0)
 		return ctn_fail(err, EIO, "cannot use /dev/fuse");
 	(void)ctn_take_fd(s->mount.fuse_fd); /* fuse_session_destroy() closes it */
 	return 0;
@@ -259,6 +260,15 @@ static int start_engine(struct server *s, struct ctn_err *err)
 	return r;
 }
 
+static int start_watchdog(struct server *s, struct ctn_err *err)
+{
+	if (s->options.watchdog && s->mount.abort_fd < 0)
+		log_warn("no fusectl here: should a request hang, the watchdog can end the server, "
+			 "but "
+			 "not what a hung thread of it holds");
+	return watchdog_begin(s->mount.abort_fd, s->options.watchdog, err);
+}
+
 static int start(struct server *s, struct ctn_err *err)
 {
 	int r;
@@ -281,6 +291,8 @@ static int start(struct server *s, struct ctn_err *err)
 		r = catch_signals(s->fs.session, err);
 	if (r == 0)
 		r = start_engine(s, err);
+	if (r == 0)
+		r = start_watchdog(s, err);
 	return r < 0 ? r : report(s, err);
 }
 
@@ -317,6 +329,7 @@ static int serve(struct server *s)
 
 static void end(struct server *s)
 {
+	watchdog_end();
 	write_end();
 	engine_stop(s->fs.engine); /* or it would go on with what is aborted now */
 	park_abort_all();

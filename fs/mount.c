@@ -81,6 +81,20 @@ static int mounted_dev(const char *path, uint64_t *ret)
 	return 0;
 }
 
+/* Its file /sys/fs/fuse/connections/N/abort, through a mount of our own that has no path: the host
+ * need not have one, and ours need not be looked for. */
+static int open_abort(uint64_t dev)
+{
+	ctn_autoclose int fs = fsopen("fusectl", FSOPEN_CLOEXEC), dir = -1;
+	char path[32];
+
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -1;
+	dir = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	snprintf(path, sizeof(path), "%u/abort", minor(dev));
+	return dir < 0 ? -1 : openat(dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 int mount_attach(struct mount *m, const char *source, bool others, struct ctn_err *err)
 {
 	ctn_autoclose int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -99,6 +113,7 @@ int mount_attach(struct mount *m, const char *source, bool others, struct ctn_er
 	r = mounted_dev(m->path, &m->dev);
 	if (r < 0)
 		return ctn_fail(err, -r, "look at the new mount at '%s'", m->path);
+	m->abort_fd = open_abort(m->dev);
 	m->fuse_fd = ctn_take_fd(fd);
 	return 0;
 }
@@ -155,6 +170,7 @@ void mount_free(struct mount *m)
 {
 	ctn_close_fd(&m->fuse_fd);
 	ctn_close_fd(&m->host_ns);
+	ctn_close_fd(&m->abort_fd);
 	free(m->path);
 	*m = MOUNT_EMPTY;
 }

@@ -15,6 +15,7 @@
  * @host_ns: descriptor of the mount namespace that it is in.
  * @dev:     st_dev of its files, by which it is recognised.
  * @mounted: it was made and has not been taken down by us.
+ * @abort_fd: aborts the connection when written to; -1 where the kernel does not offer that.
  */
 struct mount {
 	char *path;
@@ -22,9 +23,10 @@ struct mount {
 	int host_ns;
 	uint64_t dev;
 	bool mounted;
+	int abort_fd;
 };
 
-#define MOUNT_EMPTY ((struct mount){.fuse_fd = -1, .host_ns = -1})
+#define MOUNT_EMPTY ((struct mount){.fuse_fd = -1, .host_ns = -1, .abort_fd = -1})
 
 /** mount_prepare() - open the present mount namespace; find the directory; take away a dead mount
  * of a killed server. @mountpoint: may be relative. Thread: main. */

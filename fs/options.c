@@ -17,12 +17,13 @@
 
 /* 8191 ranges of 65536, above what useradd(8) gives to users and below 2^31, where some programs'
  * numbers end. */
-enum { ID_RANGE = 65536 };
-#define SUBID_DEFAULT  "1342177280:536805376"
-#define SPARES_DEFAULT "2"
-#define STATE_DEFAULT  "/var/lib/ctnfs"
-#define RUN_DEFAULT    "/run/ctnfs"
-#define SUBID_LAST     UINT64_C(0xfffeffff) /* above: 65534, -1 and their like */
+enum { ID_RANGE = 65536, WATCHDOG_MAX = 86400 };
+#define SUBID_DEFAULT	 "1342177280:536805376"
+#define SPARES_DEFAULT	 "2"
+#define WATCHDOG_DEFAULT "120" /* as the kernel's own for hung tasks */
+#define STATE_DEFAULT	 "/var/lib/ctnfs"
+#define RUN_DEFAULT	 "/run/ctnfs"
+#define SUBID_LAST	 UINT64_C(0xfffeffff) /* above: 65534, -1 and their like */
 
 static const char usage[] =
 	"usage: ctnfs [SOURCE] MOUNTPOINT [options]\n"
@@ -42,6 +43,9 @@ static const char usage[] =
 	"    -o subid=BASE:COUNT\n"
 	"                   host ids that containers may use (" SUBID_DEFAULT ")\n"
 	"    -o spares=N    containers kept ready while some are being made (" SPARES_DEFAULT ")\n"
+	"    -o watchdog=SECONDS\n"
+	"                   how long one request may hang before the server ends (" WATCHDOG_DEFAULT
+	")\n"
 	"Options of mount(8) that mean nothing here are accepted; ro is not.\n";
 
 enum { KEY_READ_ONLY = 1 };
@@ -67,6 +71,7 @@ static const struct fuse_opt table[] = {
 	OPTION("group=%s", group_name, 0),
 	OPTION("subid=%s", subid, 0),
 	OPTION("spares=%s", spares_text, 0),
+	OPTION("watchdog=%s", watchdog_text, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
 	FUSE_OPT_END,
 };
@@ -171,6 +176,16 @@ static int parse_spares(struct options *o, struct ctn_err *err)
 	return r;
 }
 
+static int parse_watchdog(struct options *o, struct ctn_err *err)
+{
+	uint64_t n = 0;
+	int r = parse_u64("watchdog", o->watchdog_text ?: WATCHDOG_DEFAULT, WATCHDOG_MAX, &n, err);
+
+	if (r == 0)
+		o->watchdog = (unsigned)n;
+	return r;
+}
+
 static int parse_subid(struct options *o, struct ctn_err *err)
 {
 	ctn_autofree char *text = strdup(o->subid ?: SUBID_DEFAULT);
@@ -218,6 +233,8 @@ static int complete(struct options *o, struct ctn_err *err)
 		r = parse_group(o, err);
 	if (r == 0)
 		r = parse_subid(o, err);
+	if (r == 0)
+		r = parse_watchdog(o, err);
 	return r < 0 ? r : parse_spares(o, err);
 }
 
@@ -250,6 +267,7 @@ void options_free(struct options *o)
 	free(o->group_name);
 	free(o->subid);
 	free(o->spares_text);
+	free(o->watchdog_text);
 }
 
 const char *options_usage(void)

@@ -16,16 +16,17 @@
  * @state, @run: absolute.
  * @cgroup:     NULL: below the server's own.
  * @group:      gid of -o group; -1 without.
+ * @watchdog:   seconds; 0: off.
  * @help, @version, @tree: print that and exit; nothing else is checked then.
  */
 struct options {
 	char *source, *mountpoint;
 	char *state, *run, *cgroup;
 	char *group_name;
-	char *subid, *spares_text;
+	char *subid, *spares_text, *watchdog_text;
 	gid_t group;
 	uint32_t subid_base, subid_count;
-	unsigned spares;
+	unsigned spares, watchdog;
 	int help, version, tree, foreground, debug, single;
 };
 

@@ -16,8 +16,8 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "../weaken.h"
 #include "rights.h"
-#include "weaken.h"
 
 int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go together */
 

@@ -20,9 +20,9 @@
 #include "../cleanup.h"
 #include "../io.h"
 #include "../users.h"
+#include "../weaken.h"
 #include "enter.h"
 #include "notify.h"
-#include "weaken.h"
 
 enum { ANSWER_MS = 5000, PIPEFS = 0x50495045, PATH_ROOM = 4096, STATE_MAX = 4096 };
 

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
-#include "weaken.h"
+#include "../weaken.h"
 
 int setns(int fd, int nstype); /* <sched.h> and <linux/sched.h> do not go together */
 

@@ -18,9 +18,9 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "../weaken.h"
 #include "exec.h"
 #include "park.h"
-#include "weaken.h"
 
 enum {
 	COPY_SIZE = 64 << 10, /* as much as one entry of the log's index stands for */

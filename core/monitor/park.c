@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../io.h"
+#include "../weaken.h"
 #include "notify.h"
-#include "weaken.h"
 
 /* --- does it fit? --- */
 
@@ -127,23 +128,6 @@ static bool layer_untouched(const struct monitor *m, const struct stat *before)
 	       now.st_ctim.tv_nsec == before->st_ctim.tv_nsec;
 }
 
-static bool layer_empty(const struct monitor *m)
-{
-	ctn_autoclose int fd = openat(m->plan.state_fd, WIRE_LAYER_NAME,
-				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	ctn_autoclosedir DIR *dir = NULL;
-	const struct dirent *e;
-
-	if (fd < 0 || !(dir = fdopendir(fd)))
-		return false;
-	(void)ctn_take_fd(fd); /* dir owns it now */
-	while ((e = readdir(dir))) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			return false;
-	}
-	return true;
-}
-
 /* --- the monitor's side --- */
 
 /* It has failed, or was killed, where its channel has anything to say. */
@@ -167,16 +151,18 @@ static void keep_own(struct plan *next, const struct plan *own)
 	next->state_fd = own->state_fd;
 	next->host_mnt_fd = own->host_mnt_fd;
 	memcpy(next->attach_fds, own->attach_fds, sizeof(own->attach_fds));
-	next->handover = own->handover;
 }
 
 /* Its streams belong to whom the program runs as. */
 static int release(struct monitor *m, const struct plan *next, int message, struct ctn_err *err)
 {
 	ctn_autoclose int go = ctn_take_fd(m->first.go);
+	const struct wire_start *had = m->plan.msg, *has = next->msg;
 	ssize_t n;
-	int r = stdio_give(next, err);
+	int r = 0;
 
+	if (had->host_uid != has->host_uid || had->host_gid != has->host_gid)
+		r = stdio_give(next, err);
 	if (r < 0)
 		return r;
 	n = wire_send(go, "", 1, &message, 1);
@@ -245,12 +231,13 @@ int park(struct monitor *m, struct ctn_err *err)
 	}
 	m->log.max = next.msg->log_max;
 	if (!prepared || !stage_waits(&m->first) || !plan_fits(&m->plan, &next) ||
-	    !layer_untouched(m, &layer) || !layer_empty(m)) {
+	    !layer_untouched(m, &layer) || !io_dir_is_empty_at(m->plan.state_fd, WIRE_LAYER_NAME)) {
 		give_up(m, &next, message);
 		return 0;
 	}
+	next.handover = m->plan.handover;
+	r = release(m, &next, message, err); /* before all else: it is waited for */
 	keep_own(&next, &m->plan);
-	r = release(m, &next, message, err);
 	replace_plan(m, &next, message);
 	return r < 0 ? r : 1;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../weaken.h"
 #include "monitor.h"
 
 enum { ENTRIES_MAX = 16384, DEPTH_MAX = 32, BYTES_MAX = 256 << 20, CHUNK = 1 << 20 };
@@ -46,7 +47,8 @@ static int copy_bytes(struct copy *c, int in, int out, const char *name, struct 
 
 static int copy_file(struct copy *c, int from, int to, const char *name, struct ctn_err *err)
 {
-	ctn_autoclose int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const int follow = WEAKEN_COPYUP ? 0 : O_NOFOLLOW;
+	ctn_autoclose int in = openat(from, name, O_RDONLY | follow | O_NONBLOCK | O_CLOEXEC);
 	ctn_autoclose int out = -1;
 	struct stat st;
 

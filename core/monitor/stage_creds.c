@@ -16,6 +16,7 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "../weaken.h"
 #include "monitor.h"
 #include "notify.h"
 
@@ -25,48 +26,6 @@ int stage_keyring(struct stage *s, struct ctn_err *err)
 	/* A kernel without keyrings has nothing to leak. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return ctn_fail_errno(err, "make a session keyring");
-	return 0;
-}
-
-static unsigned last_cap(void)
-{
-	unsigned cap = 0;
-
-	while (cap < 63 && prctl(PR_CAPBSET_READ, cap + 1) >= 0)
-		cap++;
-	return cap;
-}
-
-int stage_bounding(struct stage *s, struct ctn_err *err)
-{
-	unsigned last = last_cap();
-
-	for (unsigned cap = 0; cap <= last; cap++) {
-		if (s->plan->msg->caps & UINT64_C(1) << cap)
-			continue;
-		if (prctl(PR_CAPBSET_DROP, cap) < 0)
-			return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
-	}
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return ctn_fail_errno(err, "clear the ambient capabilities");
-	return 0;
-}
-
-int stage_user(struct stage *s, struct ctn_err *err)
-{
-	const struct wire_start *m = s->plan->msg;
-	gid_t groups[WIRE_GROUPS_MAX];
-
-	for (uint32_t i = 0; i < m->n_groups; i++)
-		groups[i] = m->groups[i];
-	if (syscall(SYS_setgroups, m->n_groups, groups) < 0)
-		return ctn_fail_errno(err, "set the supplementary groups");
-	if (m->flags & WIRE_CAP_SETS && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
-		return ctn_fail_errno(err, "keep the capabilities of user %u", m->uid);
-	if (setresgid(m->gid, m->gid, m->gid) < 0)
-		return ctn_fail_errno(err, "become group %u", m->gid);
-	if (setresuid(m->uid, m->uid, m->uid) < 0)
-		return ctn_fail_errno(err, "become user %u", m->uid);
 	return 0;
 }
 
@@ -83,6 +42,40 @@ static int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable
 	}
 	if (syscall(SYS_capset, &head, data) < 0)
 		return ctn_fail_errno(err, "set the capabilities");
+	return 0;
+}
+
+int stage_bounding(struct stage *s, struct ctn_err *err)
+{
+	for (unsigned cap = 0; cap < 64; cap++) {
+		if (s->plan->msg->caps & UINT64_C(1) << cap || prctl(PR_CAPBSET_DROP, cap) == 0)
+			continue;
+		if (errno == EINVAL)
+			break; /* there is none of that number, nor of a higher one */
+		return ctn_fail_errno(err, "drop capability %u from the bounding set", cap);
+	}
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return ctn_fail_errno(err, "clear the ambient capabilities");
+	return WEAKEN_INHERITABLE
+		       ? caps_set(s->plan->msg->caps, s->plan->msg->caps, s->plan->msg->caps, err)
+		       : 0;
+}
+
+int stage_user(struct stage *s, struct ctn_err *err)
+{
+	const struct wire_start *m = s->plan->msg;
+	gid_t groups[WIRE_GROUPS_MAX];
+
+	for (uint32_t i = 0; i < m->n_groups; i++)
+		groups[i] = m->groups[i];
+	if (!WEAKEN_GROUPS && syscall(SYS_setgroups, m->n_groups, groups) < 0)
+		return ctn_fail_errno(err, "set the supplementary groups");
+	if (m->flags & WIRE_CAP_SETS && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return ctn_fail_errno(err, "keep the capabilities of user %u", m->uid);
+	if (setresgid(m->gid, m->gid, m->gid) < 0)
+		return ctn_fail_errno(err, "become group %u", m->gid);
+	if (setresuid(m->uid, m->uid, m->uid) < 0)
+		return ctn_fail_errno(err, "become user %u", m->uid);
 	return 0;
 }
 
@@ -109,7 +102,7 @@ int stage_caps(struct stage *s, struct ctn_err *err)
 	int r;
 
 	if (!(m->flags & WIRE_CAP_SETS))
-		return caps_set(mask, mask, 0, err);
+		return caps_set(mask, mask, WEAKEN_INHERITABLE ? m->caps : 0, err);
 	r = caps_set(sets[0], sets[1], sets[2], err);
 	return r < 0 ? r : caps_ambient(sets[3], err);
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../weaken.h"
 #include "monitor.h"
 
 /* Open @path under the new root. No symbolic link in it is followed. */
@@ -25,6 +26,8 @@ static int open_in_root(int root, const char *path, uint64_t flags)
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
 
+	if (WEAKEN_TARGET)
+		return openat(root, path + 1, (int)how.flags);
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
@@ -185,11 +188,21 @@ int stage_readonly(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
+/* What hides is our own, and never the container's /dev/null (CVE-2025-31133). */
+static int mask_open(struct stage *s, bool directory, int *ret, struct ctn_err *err)
+{
+	const unsigned attr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			      MOUNT_ATTR_NOEXEC;
+
+	if (WEAKEN_MASKS && !directory) {
+		*ret = open_tree(s->mounts.root, "dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		return *ret < 0 ? ctn_fail_errno(err, "clone /dev/null") : 0;
+	}
+	return stage_tmpfs_part(s, directory ? "mask-dir" : "mask-file", attr, ret, err);
+}
+
 int stage_masks(struct stage *s, struct ctn_err *err)
 {
-	unsigned attr = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-			MOUNT_ATTR_NOEXEC;
-
 	for (char **path = s->plan->masked; *path; path++) {
 		ctn_autoclose int at = open_kept(s, *path), fd = -1;
 		struct stat st;
@@ -199,8 +212,7 @@ int stage_masks(struct stage *s, struct ctn_err *err)
 			continue;
 		if (at < 0 || fstat(at, &st) < 0)
 			return fail_path(*path, err);
-		r = stage_tmpfs_part(s, S_ISDIR(st.st_mode) ? "mask-dir" : "mask-file", attr, &fd,
-				     err);
+		r = mask_open(s, S_ISDIR(st.st_mode), &fd, err);
 		if (r < 0)
 			return r;
 		if (move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <

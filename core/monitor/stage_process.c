@@ -11,8 +11,8 @@
 
 #include "../cleanup.h"
 #include "../io.h"
+#include "../weaken.h"
 #include "monitor.h"
-#include "weaken.h"
 
 /* Root of its user namespace: the maps of a new one are written by the time that the mounts have
  * arrived. */

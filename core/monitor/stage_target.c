@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
+#include "../weaken.h"
 #include "monitor.h"
 
 enum { OPEN_TRIES = 64 }; /* while somebody renames what ".." is looked for in */
@@ -41,6 +42,8 @@ static int resolve(int root, const char *path)
 	};
 	int fd = -1;
 
+	if (WEAKEN_TARGET)
+		return openat(root, path + 1, O_PATH | O_CLOEXEC);
 	for (int i = 0; i < OPEN_TRIES; i++) {
 		fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
@@ -114,6 +117,8 @@ static int check_place(int root, int fd, const char *path, bool directory, struc
 	struct stat st, top;
 	struct statfs fs;
 
+	if (WEAKEN_PLACE || WEAKEN_TARGET)
+		return 0;
 	if (fstat(fd, &st) < 0 || fstat(root, &top) < 0 || fstatfs(fd, &fs) < 0)
 		return ctn_fail_errno(err, "look at %s in the container", path);
 	if (st.st_dev == top.st_dev && st.st_ino == top.st_ino)
@@ -188,6 +193,8 @@ int stage_mount_at(struct stage *s, int mount, const char *path, bool directory,
 		return r;
 	if (move_mount(mount, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return ctn_fail_errno(err, "mount on %s", path);
+	if (WEAKEN_PLACE || WEAKEN_TARGET)
+		return stage_keep(s, mount, path, err);
 	seen = resolve(s->mounts.root, path);
 	if (seen < 0 || mount_id(mount, &want) < 0 || mount_id(seen, &got) < 0 || want != got)
 		return ctn_fail(err, EAGAIN,

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "../cleanup.h"
-#include "weaken.h"
+#include "../weaken.h"
 
 enum { LOCK_WAIT_MS = 2000, LOCK_PAUSE_MS = 5 };
 

@@ -21,6 +21,19 @@ def run_dir():
     return tempfile.mkdtemp(prefix="ctnfs-bench-", dir="/dev/shm" if os.path.ismount("/dev/shm") else "/run")
 
 
+ALL_CPUS = os.sched_getaffinity(0)
+ONE_CPU = {min(ALL_CPUS)}
+
+
+def pin(pid, cpus):
+    """All threads of a process that there are now."""
+    for task in os.listdir("/proc/%d/task" % pid):
+        try:
+            os.sched_setaffinity(int(task), cpus)
+        except ProcessLookupError:
+            pass  # a worker that has just ended
+
+
 class Failed(Exception):
     """A contestant does not run, and why."""
 

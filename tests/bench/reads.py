@@ -16,7 +16,6 @@ NAME = "reads"
 MUST_RUN = ("reads",)
 TURNS = 8  # of the rounds
 READERS = 8
-ALL_CPUS = os.sched_getaffinity(0)
 # Ours, its kind, what the kernel has: a control group's file (controller, names on v1 and v2), or one
 # of /proc/PID.
 FILES = (
@@ -35,14 +34,6 @@ FILES = (
 JUDGED = (("cgroup/memory.limit", 1.3), ("cgroup/memory.usage", 1.3), ("cgroup/pids.current", 1.3), ("caps.sets", 1.6))
 CROWDED = ("state", "cgroup/memory.usage")
 CATS = ("cgroup/memory.usage", "caps.sets")
-
-
-def pin(pid, cpus):
-    for task in os.listdir("/proc/%d/task" % pid):
-        try:
-            os.sched_setaffinity(int(task), cpus)
-        except ProcessLookupError:
-            pass  # a worker that has just ended
 
 
 class NullServer:
@@ -102,7 +93,7 @@ class Part:
 
     def place(self, cpus):
         for pid in (self.bench.server.pid, self.null.proc.pid, self.reader.proc.pid):
-            pin(pid, cpus)
+            contestants.pin(pid, cpus)
 
     def read(self, path):
         return self.reader.life("%d 1 %s" % (self.count, path))
@@ -111,7 +102,7 @@ class Part:
         self.samples.setdefault(name, {}).setdefault(key, []).append(value)
 
     def one_by_one(self):
-        for where, cpus in (("same", {min(ALL_CPUS)}), ("free", ALL_CPUS)):
+        for where, cpus in (("same", contestants.ONE_CPU), ("free", contestants.ALL_CPUS)):
             self.place(cpus)
             for name, path in self.paths.items():
                 self.note(name, where, self.read(path)["median"])
@@ -122,24 +113,28 @@ class Part:
             self.note(name, "crowd", self.reader.life(line)["per_second"])
 
     def cats(self):
-        for name in [n for c in CATS for n in (c, "direct " + c)]:
+        """With the server on cat's processor."""
+        self.place(contestants.ONE_CPU)
+        for name in ["null"] + [n for c in CATS for n in (c, "direct " + c)]:
             spawner = contestants.Program("cat", [self.bench.program("spawn"), "cat", self.paths[name]])
+            contestants.pin(spawner.proc.pid, contestants.ONE_CPU)
             try:
                 for _ in range(3):
                     self.note(name, "cat", spawner.life("4 1")["total"] / 4)
             finally:
                 spawner.close()
+        self.place(contestants.ALL_CPUS)
 
     def sweep(self):
         """Every file that a container has, once, on the same processor."""
-        self.place({min(ALL_CPUS)})
+        self.place(contestants.ONE_CPU)
         for top, _, names in os.walk(self.container):
             for name in names:
                 path = os.path.join(top, name)
                 st = os.lstat(path)
                 if stat.S_ISREG(st.st_mode) and st.st_mode & 0o400:
                     self.every[os.path.relpath(path, self.container)] = self.read(path)["median"]
-        self.place(ALL_CPUS)
+        self.place(contestants.ALL_CPUS)
 
     def turn(self, number):
         if number >= self.turns or "reads" in self.bench.absent:
@@ -185,6 +180,9 @@ def report(found):
             (figures.value(files, name, "crowd"), "%.0f"))])
     rows[0][-1] = figures.number(figures.value(files, "null", "crowd"), "%.0f")
     figures.print_rows(["file", "", "same", "free", "× null", "free", "direct", "reads/s of %d" % READERS], rows)
+    cats = ("null",) + tuple(n for c in CATS for n in (c, "direct " + c))
+    print("\na whole cat, on the server's processor, µs: " +
+          ", ".join("%s %.0f" % (name, figures.value(files, name, "cat")) for name in cats))
     slow = sorted(found["every"].items(), key=lambda item: -item[1])
     print("\nevery file, µs: " + ", ".join("%s %.0f" % item for item in slow))
 

@@ -204,6 +204,34 @@ def test_a_power_cut_while_it_runs(disk, names_are_kept):
     assert c.output("echo again").endswith("again\n")
 
 
+@pytest.mark.slow_ok(300)
+@pytest.mark.parametrize("names_are_kept", [False, True])
+def test_a_power_cut_after_mkdir(disk, names_are_kept):
+    """mkdir alone is as lasting as any mkdir(2); the first write makes it last."""
+    server = disk.server
+    for wrote in (False, True):
+        subprocess.run(["sync", "-f", server.state], check=True)
+        c = disk.know(server.make("x"))
+        before = c.status("Id")
+        if wrote:
+            c.put("env", "A=1")
+        for path in (os.path.join(server.state, c.get("id")), server.state) if names_are_kept else ():
+            fd = os.open(path, os.O_RDONLY)  # but not contents
+            os.fsync(fd)
+            os.close(fd)
+        disk.cut()
+        disk.reboot()
+        assert exists(c) or not wrote
+        if exists(c):
+            assert c.status("Id") == before and c.state() == "created"
+            assert ("A=1" in c.lines("env")) == wrote
+            c.remove()
+        assert server.read("error") == "", "nothing was lost that anybody had said"
+        until(lambda: not any(n.split("-")[-1] in server.session.ids for n in os.listdir(server.state)),
+              "nothing is left of it")
+        server.make("x").remove()
+
+
 DAMAGES = {
     "empty": lambda data: b"",
     "cut off": lambda data: data[:min(len(data) // 2, 40)],

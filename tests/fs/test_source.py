@@ -10,7 +10,7 @@ import pytest
 from basics import TREE, have
 
 LEVELS = {
-    0: {"err", "io", "cleanup", "log", "config", "json", "strlist"},
+    0: {"err", "io", "cleanup", "log", "config", "json", "strlist", "weaken"},
     1: {"cgroup", "ns", "idmap", "rootfs", "mounts", "caps", "seccomp", "procfs", "pidref", "users", "kmsg"},
     2: {"spec", "oci", "state", "wire"},
     3: {"container", "life", "journal", "engine", "registry", "launch", "adopt", "errors", "loop", "oom", "spares", "stats", "sweeper"},

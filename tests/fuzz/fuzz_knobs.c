@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The knobs of cgroup/ on a directory of plain files that stands for a control group. The first
  * line names the knob, the second is written to it; the rest is what the kernel's file says. */
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cgroup_private.h"
-#include "cleanup.h"
-#include "fuzz.h"
-#include "io.h"
+#include "fuzz_dir.h"
 
-static char dir[] = "/dev/shm/ctnfs-fuzz-knobs-XXXXXX";
 static int parentfd = -1, leaffd = -1;
 
 /* What a fresh group of either version says. */
@@ -65,18 +58,6 @@ static const struct {
 	{"cgroup.events", "populated 1\nfrozen 0\n"},
 };
 
-static void clean_up(void)
-{
-	(void)io_remove_tree_at(AT_FDCWD, dir, NULL);
-}
-
-static void put_file(int dirfd, const char *file, const char *text, size_t len)
-{
-	ctn_autoclose int fd = openat(dirfd, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	FUZZ_CHECK(fd >= 0 && io_write_all(fd, text, len) == 0);
-}
-
 static bool same_family(const char *file, const char *of)
 {
 	return of && strncmp(file, of, 3) == 0;
@@ -87,27 +68,20 @@ static void reset(int dirfd, const struct cgroup_knob *k)
 {
 	for (size_t i = 0; i < CTN_COUNT(files); i++) {
 		if (!k || same_family(files[i].name, k->v1) || same_family(files[i].name, k->v2))
-			put_file(dirfd, files[i].name, files[i].text, strlen(files[i].text));
+			fuzz_put(dirfd, files[i].name, files[i].text, strlen(files[i].text));
 	}
 }
 
+static char leaf_name[] = "leaf";
+
 static void make_group(void)
 {
-	FUZZ_CHECK(mkdtemp(dir));
-	atexit(clean_up);
-	parentfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	FUZZ_CHECK(parentfd >= 0 && mkdirat(parentfd, "leaf", 0755) == 0);
-	leaffd = openat(parentfd, "leaf", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	parentfd = fuzz_dir_make();
+	FUZZ_CHECK(mkdirat(parentfd, leaf_name, 0755) == 0);
+	leaffd = openat(parentfd, leaf_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	FUZZ_CHECK(leaffd >= 0);
 	reset(parentfd, NULL);
 	reset(leaffd, NULL);
-}
-
-/* A refusal has its errno and a sentence. */
-static int check_result(int r, const struct ctn_err *err)
-{
-	FUZZ_CHECK(r == 0 || (r == -err->code && err->text[0]));
-	return r;
 }
 
 static int knob_read(const struct cgroup_leaf *leaf, const struct cgroup_knob *k, char **ret)
@@ -118,7 +92,7 @@ static int knob_read(const struct cgroup_leaf *leaf, const struct cgroup_knob *k
 	int r;
 
 	FUZZ_CHECK(out);
-	r = check_result(k->read(leaf, out, &err), &err);
+	r = fuzz_result(k->read(leaf, out, &err), &err);
 	FUZZ_CHECK(fclose(out) == 0);
 	FUZZ_CHECK(r < 0 || strcmp(k->name, "memory.stat") == 0 ||
 		   (len > 0 && (*ret)[len - 1] == '\n'));
@@ -134,7 +108,7 @@ static void check_written(const struct cgroup_leaf *leaf, const struct cgroup_kn
 
 	FUZZ_CHECK(knob_read(leaf, k, &shown) == 0);
 	shown[strcspn(shown, "\n")] = '\0';
-	put_file(leaffd, k->v2, "", 0);
+	fuzz_put(leaffd, k->v2, "", 0);
 	if (*shown && k->write(leaf, shown, &err) < 0) /* a blank line is nothing to write */
 		fprintf(stderr, "%s\n", err.text);
 	FUZZ_CHECK(err.code == 0);
@@ -153,8 +127,8 @@ static void check_write(const struct cgroup_leaf *leaf, const struct cgroup_knob
 		return;
 	reset(leaffd, k);
 	if (leaf->version == 2)
-		put_file(leaffd, k->v2, "", 0);
-	if (check_result(k->write(leaf, text, &err), &err) == 0 && leaf->version == 2)
+		fuzz_put(leaffd, k->v2, "", 0);
+	if (fuzz_result(k->write(leaf, text, &err), &err) == 0 && leaf->version == 2)
 		check_written(leaf, k);
 }
 
@@ -165,7 +139,7 @@ static void check_knob(int version, const struct cgroup_knob *k, const char *tex
 		.version = version,
 		.ops = version == 1 ? &cgroup_v1_ops : &cgroup_v2_ops,
 		.n = 1,
-		.dirs = {{.base = AT_FDCWD, .path = dir, .controllers = ~0u, .depth = 1}},
+		.dirs = {{.base = parentfd, .path = leaf_name, .controllers = ~0u, .depth = 1}},
 	};
 	const char *file = version == 1 ? k->v1 : k->v2;
 	ctn_autofree char *shown = NULL;
@@ -173,7 +147,7 @@ static void check_knob(int version, const struct cgroup_knob *k, const char *tex
 	check_write(&leaf, k, text);
 	reset(leaffd, k);
 	if (file)
-		put_file(leaffd, file, said, said_len);
+		fuzz_put(leaffd, file, said, said_len);
 	(void)knob_read(&leaf, k, &shown);
 }
 

@@ -2,52 +2,22 @@
 /* Users and id maps. Four parts between lines "%%": what is written to `user`, the container's
  * passwd(5), its group(5), and a map as in /proc/PID/uid_map. */
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "cleanup.h"
-#include "fuzz.h"
-#include "io.h"
+#include "fuzz_dir.h"
 #include "spec_idmap.h"
 #include "users.h"
 
 #define ID_MAX UINT32_C(4294967294)
 
-static char dir[] = "/dev/shm/ctnfs-fuzz-users-XXXXXX";
 static int root = -1, etc = -1;
-
-static void clean_up(void)
-{
-	(void)io_remove_tree_at(AT_FDCWD, dir, NULL);
-}
 
 static void make_root(void)
 {
-	FUZZ_CHECK(mkdtemp(dir));
-	atexit(clean_up);
-	root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	FUZZ_CHECK(root >= 0 && mkdirat(root, "etc", 0755) == 0);
+	root = fuzz_dir_make();
+	FUZZ_CHECK(mkdirat(root, "etc", 0755) == 0);
 	etc = openat(root, "etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	FUZZ_CHECK(etc >= 0);
-}
-
-static void put_file(const char *file, const char *text, size_t len)
-{
-	ctn_autoclose int fd = openat(etc, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-
-	FUZZ_CHECK(fd >= 0 && io_write_all(fd, text, len) == 0);
-}
-
-/* The next part, up to a line "%%". */
-static const char *part(const char **rest, const char *end, size_t *ret_len)
-{
-	const char *from = *rest, *mark = memmem(from, (size_t)(end - from), "\n%%\n", 4);
-
-	*ret_len = (size_t)((mark ? mark : end) - from);
-	*rest = mark ? mark + 4 : end;
-	return from;
 }
 
 static void check_ids(const char *text, const struct users_ids *ids)
@@ -148,15 +118,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (root < 0)
 		make_root();
-	user = part(&rest, end, &user_len);
-	passwd = part(&rest, end, &passwd_len);
-	group = part(&rest, end, &group_len);
-	maps = part(&rest, end, &maps_len);
+	user = fuzz_part(&rest, end, &user_len);
+	passwd = fuzz_part(&rest, end, &passwd_len);
+	group = fuzz_part(&rest, end, &group_len);
+	maps = fuzz_part(&rest, end, &maps_len);
 	user_text = strndup(user, user_len);
 	maps_text = strndup(maps, maps_len);
 	FUZZ_CHECK(user_text && maps_text);
-	put_file("passwd", passwd, passwd_len);
-	put_file("group", group, group_len);
+	fuzz_put(etc, "passwd", passwd, passwd_len);
+	fuzz_put(etc, "group", group, group_len);
 	check_user(user_text);
 	check_map(maps_text);
 	return 0;

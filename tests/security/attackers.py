@@ -2,7 +2,7 @@
 """Containers that attack whoever enters them, and servers without one of their protections.
 
 The programs that attack are built beside the others (tests/security/attack/). A weakened monitor is
-the monitor less one protection (core/monitor/weaken.h): a test that passes with it as well shows
+the monitor less one protection (core/weaken.h): a test that passes with it as well shows
 nothing, so each has a control that must see the attack succeed there."""
 
 import contextlib
@@ -19,7 +19,7 @@ from basics import SLOW, limit, until
 
 BUILT = os.path.join(basics.BUILD, "tests")  # before the session puts its copies in BUILD's place
 LONG = os.environ.get("CTNFS_LONG") == "1"
-NAMES = ("overwrite", "sampler", "tell")
+NAMES = ("overwrite", "sampler", "swap", "tell")
 TELL = "/attack/tell"
 
 
