@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "container_limits.h"
 #include "container_private.h"
 #include "io.h"
 #include "oom.h"
 #include "rootfs.h"
 #include "strlist.h"
+#include "weaken.h"
 #include "wire_io.h"
 
 enum { HELLO_MS = 5000, GONE_MS = 2000 };
@@ -138,7 +140,7 @@ static bool adopt_orphan(struct container *c, const struct wire_status *status)
 
 	if (status->init_pid <= 0 || pidref_new(status->init_pid, -1, &init, NULL) < 0)
 		return false;
-	if (init->start != status->init_start || pidref_ended(init)) {
+	if ((!WEAKEN_REUSE && init->start != status->init_start) || pidref_ended(init)) {
 		pidref_put(init);
 		return false;
 	}
@@ -248,6 +250,8 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 
 	if (r == 0)
 		r = container_cgroup_open(c, err);
+	if (r == 0 && !c->parent)
+		limits_restore(c);
 	if (r == 0 && !c->parent) /* after a reboot its cgroup is new */
 		r = container_apply_limits(c, c->spec, false, err);
 	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's

@@ -333,10 +333,12 @@ int container_set_knob(struct container *c, const struct cgroup_knob *knob, cons
 	limits_see(c, knob, &seen);
 	spec = spec_dup(c->spec);
 	r = spec ? spec_set_knob(spec, knob->name, text, err) : ctn_fail(err, ENOMEM, "no memory");
+	limits_begin(c);
 	if (r == 0)
 		r = write_knob(c, knob, text, err);
 	if (r == 0)
 		r = save_limit(c, spec, &seen, err);
+	limits_end(c);
 	pthread_mutex_lock(&c->lock);
 	if (r == 0) {
 		old = c->spec;

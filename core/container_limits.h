@@ -21,6 +21,14 @@ void limits_see(const struct container *c, const struct cgroup_knob *one, struct
 void limits_compare(struct container *c, struct limits *l);
 void limits_free(struct limits *l);
 
+/** limits_begin() - limits are about to be changed, which are not in the record yet. limits_end() -
+ * they are, or are as they were. limits_restore() - by the next server, where that was cut off:
+ * take away what is not in the record. container_replace.c; with c->edit held, or before anybody
+ * else sees it. */
+void limits_begin(const struct container *c);
+void limits_end(const struct container *c);
+void limits_restore(const struct container *c);
+
 /** limits_note() - a line for each that has changed. Under c->lock. */
 void limits_note(struct container *c, const struct limits *l);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole new spec for a container that is there. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "container_create.h"
@@ -54,6 +56,38 @@ static int clear_limits(struct container *c, const struct spec *from, struct ctn
 			r = 0;
 	}
 	return r;
+}
+
+/* In the run directory, which a reboot takes away together with what the kernel knows. */
+static const char mark[] = "limits";
+
+void limits_begin(const struct container *c)
+{
+	const int fd = openat(c->run_dirfd, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			      0600);
+
+	if (fd >= 0) /* without it, only a crash is not undone */
+		close(fd);
+}
+
+void limits_end(const struct container *c)
+{
+	(void)unlinkat(c->run_dirfd, mark, 0);
+}
+
+void limits_restore(const struct container *c)
+{
+	const struct cgroup_knob *knob = cgroup_knobs;
+
+	if (faccessat(c->run_dirfd, mark, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	while (knob->name)
+		knob++;
+	while (knob-- > cgroup_knobs) {
+		if (knob->flags & KNOB_KEPT && !has_knob(c->spec, knob))
+			(void)knob->write(c->cgroup, no_limit(knob), NULL);
+	}
+	limits_end(c);
 }
 
 int container_exchange_limits(struct container *c, const struct spec *from, const struct spec *to,
@@ -145,6 +179,7 @@ static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 	int r;
 
 	limits_see(c, NULL, &seen);
+	limits_begin(c);
 	r = container_exchange_limits(c, old, spec, err);
 	if (r == 0)
 		limits_compare(c, &seen);
@@ -155,6 +190,7 @@ static int replace(struct container *c, struct spec *spec, struct ctn_err *err)
 		if (r < 0)
 			(void)container_exchange_limits(c, spec, old, NULL);
 	}
+	limits_end(c);
 	if (r == 0) {
 		pthread_mutex_lock(&c->lock);
 		limits_note(c, &seen);

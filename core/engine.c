@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -23,7 +24,7 @@
 #include "rootfs.h"
 #include "spares.h"
 
-enum { MONITOR_SIZE_MAX = 64 << 20 };
+enum { MONITOR_SIZE_MAX = 64 << 20, LOCK_TRIES = 200 };
 
 /* mkdir -p, 0700, and open it. */
 static int open_dir_path(const char *path, int *ret, struct ctn_err *err)
@@ -53,13 +54,30 @@ static int open_dir_path(const char *path, int *ret, struct ctn_err *err)
 	return 0;
 }
 
-/* One server for each state directory. The lock ends with the process. */
+/* The lock ends with the process, and with a child of it that was about to become a monitor when it
+ * was killed: for a moment that has its descriptors. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000000};
+	int r = -1;
+
+	for (int i = 0; i < LOCK_TRIES && r < 0; i++) {
+		if (i > 0)
+			(void)nanosleep(&pause, NULL);
+		r = flock(fd, LOCK_EX | LOCK_NB);
+		if (r < 0 && errno != EWOULDBLOCK && errno != EINTR)
+			return r;
+	}
+	return r;
+}
+
+/* One server for each state directory. */
 static int take_lock(struct engine *e, struct ctn_err *err)
 {
 	e->lock_fd = openat(e->state_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (e->lock_fd < 0)
 		return ctn_fail_errno(err, "open %s/lock", e->state_path);
-	if (flock(e->lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (lock_soon(e->lock_fd) < 0)
 		return ctn_fail(
 			err, EBUSY,
 			"another ctnfs uses the state directory %s; give this one its own with "

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "life_private.h"
 
 enum { LOOKS = 50 }; /* for a record that must be read */
@@ -80,6 +81,16 @@ static int load_status(const struct container *c, struct wire_status *ret)
 	return r;
 }
 
+/* It was refused, whatever its monitor has written down: for the next server, too. */
+static void unsay_running(const struct container *c, struct wire_status *status)
+{
+	if (status->phase != WIRE_RUNNING)
+		return;
+	status->phase = WIRE_FAILED;
+	(void)io_replace_at(c->run_dirfd, WIRE_STATUS_NAME, status, sizeof(*status), 0600, false,
+			    NULL);
+}
+
 void life_on_monitor_end(struct container *c)
 {
 	struct wire_status status = {0};
@@ -115,6 +126,7 @@ void life_on_monitor_end(struct container *c)
 		life_finish(c, unknown ? 255 : status.code, unknown, status.finished);
 	} else if (state == CTN_STARTING || state == CTN_RESTARTING) {
 		drop_monitor(c);
+		unsay_running(c, &status);
 		start_failed(c);
 	} else if (!life_remonitor(c, &status)) {
 		life_finish(c, 255, true, ctn_now());

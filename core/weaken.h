@@ -20,9 +20,11 @@ enum {
 	WEAKEN_TTY = CTNFS_WEAKEN & 64,          /* its terminal is had by names that are inside */
 	WEAKEN_INHERITABLE = CTNFS_WEAKEN & 128, /* its capabilities are inheritable as well */
 	WEAKEN_GROUPS = CTNFS_WEAKEN & 256,      /* it keeps the server's groups */
-	WEAKEN_COPYUP = CTNFS_WEAKEN & 512,      /* what is copied may have become a link */
+	WEAKEN_COPYUP = CTNFS_WEAKEN & 512,      /* what is copied may be a link */
 	WEAKEN_MASKS = CTNFS_WEAKEN & 1024,      /* hidden by /dev/null, whatever that is inside */
 	WEAKEN_USERS = CTNFS_WEAKEN & 2048,      /* users are those of any file that a link leads to */
+	WEAKEN_KEYRING = CTNFS_WEAKEN & 4096,    /* it keeps its parent's session keyring */
+	WEAKEN_REUSE = CTNFS_WEAKEN & 8192,      /* a process is known by its number alone */
 };
 /* clang-format on */
 

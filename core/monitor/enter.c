@@ -272,9 +272,9 @@ static const struct {
 	const char *name;
 	int (*run)(struct stage *s, struct ctn_err *err);
 } steps[] = {
+	{"keyring", stage_keyring}, /* as the host's root */
 	{"ids", step_ids},
 	{"hiding", stage_hide},
-	{"keyring", stage_keyring},
 	{"streams", step_streams},
 	{"terminal", step_job},
 	{"limits", stage_limits},

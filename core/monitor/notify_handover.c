@@ -16,7 +16,7 @@
 #include "notify.h"
 
 /* A turn takes 20 to 50 ns: no clock can be asked here. */
-enum { PATIENCE_SECS = 30, TURNS_MAX = 1 << 28 };
+enum { NAP_MS = 250, NAPS_MAX = 120, TURNS_MAX = 1 << 28 };
 
 int handover_new(struct handover **ret, struct ctn_err *err)
 {
@@ -40,29 +40,46 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct t
 	return syscall(SYS_futex, word, op, value, patience, NULL, 0);
 }
 
-/* Asleep, where the filter allows that: on a busy machine, the parent has the processor then. */
-static void sleep_for(struct handover *h, const struct handover_given *g)
+static bool is_allowed(const struct handover_given *g, int nr, uint64_t first, uint64_t second)
 {
-	const struct timespec patience = {.tv_sec = PATIENCE_SECS};
 	const struct seccomp_data call = {
-		.nr = SYS_futex,
-		.arch = AUDIT_ARCH_X86_64,
-		.args = {(uintptr_t)&h->taken, FUTEX_WAIT, 0, (uintptr_t)&patience, 0, 0},
-	};
+		.nr = nr, .arch = AUDIT_ARCH_X86_64, .args = {first, second}};
 
-	if (notify_decision(g->insns, g->n, &call) == SECCOMP_RET_ALLOW)
-		(void)futex(&h->taken, FUTEX_WAIT, 0, &patience);
+	return notify_decision(g->insns, g->n, &call) == SECCOMP_RET_ALLOW;
+}
+
+/* Return: whether there is still somebody who could hear it. */
+static bool wake_parent(const struct handover_given *g)
+{
+	const struct wire_error wake = {.step = HANDOVER_STEP};
+
+	return io_write_all(g->report, &wake, sizeof(wake)) != -EPIPE;
+}
+
+/* Asleep, where the filter allows that: on a busy machine, the parent has the processor then. One
+ * that was killed meanwhile does not leave us behind. */
+static bool sleep_until_taken(struct handover *h, const struct handover_given *g)
+{
+	const struct timespec nap = {.tv_nsec = NAP_MS * 1000000};
+	const bool asks = is_allowed(g, SYS_write, (uint64_t)g->report, 0);
+	bool alive = true;
+
+	if (!is_allowed(g, SYS_futex, (uintptr_t)&h->taken, FUTEX_WAIT))
+		return true;
+	for (int i = 0; alive && i < NAPS_MAX && !atomic_load(&h->taken); i++) {
+		if (futex(&h->taken, FUTEX_WAIT, 0, &nap) < 0 && errno == ETIMEDOUT && asks)
+			alive = wake_parent(g);
+	}
+	return alive;
 }
 
 int handover_give(struct handover *h, const struct handover_given *g, struct ctn_err *err)
 {
-	const struct wire_error wake = {.step = HANDOVER_STEP};
-
 	atomic_store(&h->killable, g->killable);
 	atomic_store(&h->listener, g->fd + 1);
 	/* Where this is refused, too, it waits for its answer: from who has taken the listener. */
-	(void)io_write_all(g->report, &wake, sizeof(wake));
-	sleep_for(h, g);
+	if (!wake_parent(g) || !sleep_until_taken(h, g))
+		return ctn_fail(err, EPIPE, "its monitor has ended");
 	for (int i = 0; i < TURNS_MAX; i++) {
 		if (atomic_load(&h->taken))
 			return 0;

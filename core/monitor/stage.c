@@ -175,6 +175,7 @@ static const struct {
 	{"scheduler", stage_scheduler, 0},
 	{"root", stage_root, 0},	    /* waits for the parent */
 	{"sysctl", stage_sysctls_early, 0}, /* while we have the host's ids … */
+	{"keyring", stage_keyring, 0},	    /* while it counts against nobody's few */
 	{"ids", stage_ids, WITH_USER_NS},
 	{"sysctl", stage_sysctls, 0}, /* … and its /proc */
 	{"binds", stage_binds, WITH_MOUNT_NS},
@@ -187,7 +188,6 @@ static const struct {
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
 	{"pivot", stage_pivot, WITH_MOUNT_NS},
 	{"loopback", stage_loopback, 0},
-	{"keyring", stage_keyring, 0},
 	{"signals", stage_signals, 0},
 	{"park", stage_park, PARKED},
 	{"cgroups", stage_cgroups, PARKED},

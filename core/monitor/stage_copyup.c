@@ -47,8 +47,8 @@ static int copy_bytes(struct copy *c, int in, int out, const char *name, struct 
 
 static int copy_file(struct copy *c, int from, int to, const char *name, struct ctn_err *err)
 {
-	const int follow = WEAKEN_COPYUP ? 0 : O_NOFOLLOW;
-	ctn_autoclose int in = openat(from, name, O_RDONLY | follow | O_NONBLOCK | O_CLOEXEC);
+	ctn_autoclose int in = openat(
+		from, name, O_RDONLY | (WEAKEN_COPYUP ? 0 : O_NOFOLLOW) | O_NONBLOCK | O_CLOEXEC);
 	ctn_autoclose int out = -1;
 	struct stat st;
 
@@ -112,7 +112,7 @@ static int copy_entry(struct copy *c, int from, int to, const char *name, int de
 		return ctn_fail(err, EFBIG,
 				"%s: tmpcopyup copies at most %d files, and there are more",
 				c->target, ENTRIES_MAX);
-	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(from, name, &st, WEAKEN_COPYUP ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : ctn_fail_errno(err, "stat %s of %s", name, c->target);
 	if (S_ISREG(st.st_mode))
 		r = copy_file(c, from, to, name, err);

@@ -7,15 +7,20 @@
  *   kill-root    to PID itself, whoever is about to do it
  *   kill-both    to both
  *   hold         that thread waits before the call until the end of the input
+ *   hold-after   behind the call
  *   ERRNO        that call is not done, and fails so: a number
  *
- * ROLE: 0 is PID, 1 a child of it, 2 one of that, 9 all. It prints "ready", for each call counted
- * "ROLE NAME", at the Nth "hit ROLE NAME", and ends when that is done, or at the end of its input,
- * letting all go on. What strace -e inject does, but with one count for all calls and threads. */
+ * CLASS: one of nth_calls.h; or NAME:PART, the calls with that name about something with that part
+ * in its path or description (nth_text.h), at its end with a $ behind PART; or "any". ROLE: 0 is
+ * PID, 1 a child of it, 2 one of that, 9 all. It prints "ready", for each call counted "ROLE NAME
+ * PROCESS TEXT", at the Nth "hit" and the same, and ends when that is done, or at the end of its
+ * input, letting all go on. What strace -e inject does, but with one count for all calls and
+ * threads. */
 #include <dirent.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -35,14 +40,16 @@
 #include <linux/ptrace.h> /* after <sys/ptrace.h> */
 
 #include "nth_calls.h"
+#include "nth_text.h"
 
 enum { THREADS_MAX = 512, ALL_ROLES = 9 };
-enum { KILL_SELF = -1, KILL_ROOT = -2, KILL_BOTH = -3, HOLD = -4, COUNT = 0 };
+enum { KILL_SELF = -1, KILL_ROOT = -2, KILL_BOTH = -3, HOLD = -4, HOLD_AFTER = -5, COUNT = 0 };
 
 struct thread {
 	pid_t tid, tgid;
 	int role;
 	bool failing; /* is in the call that is to fail */
+	bool leaving; /* in that behind which it is to wait */
 	bool held;    /* has stopped before its parent's event: it waits for that */
 };
 
@@ -51,6 +58,7 @@ static size_t n_threads;
 static pid_t root;
 static int role, action;
 static unsigned class;
+static char *name, *part; /* NULL, or what the call has to have beside its class */
 static long target, seen;
 
 _Noreturn static void give_up(const char *what)
@@ -135,9 +143,9 @@ static void attach_all(void)
 	closedir(dir);
 }
 
-static void say(const char *word, const struct thread *t, const struct call *c)
+static void say(const char *word, const struct thread *t, const struct call *c, const char *text)
 {
-	printf("%s%d %s\n", word, t->role, c->name);
+	printf("%s%d %s %d %s\n", word, t->role, c->name, t->tgid, text);
 	fflush(stdout);
 }
 
@@ -164,21 +172,44 @@ static void cancel_call(pid_t tid, bool done)
 	(void)ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
 
+static bool has_part(const char *text)
+{
+	const size_t len = strlen(text), n = strlen(part);
+
+	if (n == 0 || part[n - 1] != '$')
+		return strstr(text, part);
+	return len + 1 >= n && strncmp(text + len + 1 - n, part, n - 1) == 0;
+}
+
+static bool is_wanted(const struct thread *t, const struct call *c,
+		      const struct ptrace_syscall_info *info, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (!c || (role != ALL_ROLES && t->role != role) || (name && strcmp(c->name, name) != 0))
+		return false;
+	if (class == call_class("any"))
+		call_text(t->tid, info, text, size);
+	return !part || has_part(text);
+}
+
 /* Whether it may go on. */
 static bool on_entry(struct thread *t, const struct ptrace_syscall_info *info)
 {
 	const struct call *c = call_find(t->tid, class, info);
+	char text[2 * PATH_MAX];
 
-	if (!c || (role != ALL_ROLES && t->role != role))
+	if (!is_wanted(t, c, info, text, sizeof(text)))
 		return true;
 	seen++;
 	if (seen != target) {
-		say("", t, c);
+		say("", t, c, text);
 		return true;
 	}
-	say("hit ", t, c);
-	if (action == HOLD)
-		return false;
+	t->leaving = action == HOLD_AFTER;
+	if (!t->leaving)
+		say("hit ", t, c, text);
+	if (action == HOLD || t->leaving)
+		return t->leaving;
 	if (action < 0)
 		kill_now(t);
 	t->failing = true;
@@ -194,6 +225,11 @@ static bool on_syscall(struct thread *t)
 		return true;
 	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
 		return on_entry(t, &info);
+	if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->leaving) {
+		t->leaving = false;
+		say("hit ", t, &(const struct call){.name = name ? name : "call"}, "");
+		return false;
+	}
 	if (info.op == PTRACE_SYSCALL_INFO_EXIT && t->failing) {
 		cancel_call(t->tid, true);
 		exit(0); /* the end of the tracer lets all of them go on */
@@ -302,7 +338,7 @@ static int parse_action(const char *text)
 		int value;
 	} actions[] = {
 		{"count", COUNT},	  {"kill", KILL_SELF}, {"kill-root", KILL_ROOT},
-		{"kill-both", KILL_BOTH}, {"hold", HOLD},
+		{"kill-both", KILL_BOTH}, {"hold", HOLD},      {"hold-after", HOLD_AFTER},
 	};
 
 	for (size_t i = 0; i < sizeof(actions) / sizeof(*actions); i++) {
@@ -312,9 +348,19 @@ static int parse_action(const char *text)
 	return atoi(text);
 }
 
+static unsigned parse_class(char *text)
+{
+	part = strchr(text, ':');
+	if (!part)
+		return call_class(text);
+	*part++ = '\0';
+	name = text;
+	return call_class("any");
+}
+
 int main(int argc, char **argv)
 {
-	if (argc != 6 || !(class = call_class(argv[3]))) {
+	if (argc != 6 || !(class = parse_class(argv[3]))) {
 		fputs("usage: nth PID ROLE CLASS ACTION N\n", stderr);
 		return 2;
 	}

@@ -18,12 +18,15 @@ CLASS_OF = {"ENOSPC": "space", "EIO": "io", "EMFILE": "files", "ENOMEM": "memory
 
 class Nth:
     """As a context: attached to a process and all that it starts. @action: "count", "kill",
-    "kill-root", "kill-both", "hold" or the name of an errno."""
+    "kill-root", "kill-both", "hold" or the name of an errno. @kind: "CALL:PART" for calls about
+    something that has that part in its path, "any" for all; else what @action is about."""
 
-    def __init__(self, pid, role, action, number=0):
+    def __init__(self, pid, role, action, number=0, kind=None):
         self.calls = []  # those that were counted: (role, name)
+        self.texts = []  # and what they were about
         self.hit = None  # the Nth
-        self.kind = CLASS_OF.get(action, "changes")
+        self.caller = None  # the process that was to do it
+        self.kind = kind or CLASS_OF.get(action, "changes")
         action = str(getattr(errno, action)) if action in CLASS_OF else action
         self.argv = [PROGRAM, str(pid), str(role), self.kind, action, str(number)]
 
@@ -35,11 +38,12 @@ class Nth:
         return self
 
     def take(self, line):
-        words = line.decode().split()
+        words = line.decode(errors="replace").rstrip("\n").split(" ", 4)
         if words[0] == "hit":
-            self.hit = words[2]
+            self.hit, self.caller = words[2], int(words[3])
         else:
             self.calls.append((int(words[0]), words[1]))
+            self.texts.append(" ".join(words[3:]))
 
     def until_held(self, worker):
         """With "hold": the call that is held now, or None when @worker, a thread, has ended before."""

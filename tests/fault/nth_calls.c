@@ -16,13 +16,15 @@ enum {
 	IO = 4,	     /* reaches a disk: EIO */
 	FILES = 8,   /* makes a descriptor: EMFILE */
 	MEMORY = 16, /* needs the kernel's memory, or the process's own: ENOMEM */
+	ANY = 31,
 };
 
 static const struct {
 	const char *name;
 	unsigned class;
 } classes[] = {
-	{"changes", CHANGES}, {"space", SPACE}, {"io", IO}, {"files", FILES}, {"memory", MEMORY},
+	{"changes", CHANGES}, {"space", SPACE},	  {"io", IO},
+	{"files", FILES},     {"memory", MEMORY}, {"any", ANY},
 };
 
 static int makes_duplicate(const unsigned long long *args)
@@ -151,7 +153,7 @@ const struct call *call_find(pid_t tid, unsigned class, const struct ptrace_sysc
 		if (c->nr != (long)info->entry.nr || !(c->classes & class) ||
 		    (c->counts && !c->counts((const unsigned long long *)info->entry.args)))
 			continue;
-		if (class != CHANGES && first_is_fd(c->nr) &&
+		if (class != CHANGES && class != ANY && first_is_fd(c->nr) &&
 		    is_fuse(tid, (int)info->entry.args[0]))
 			return NULL;
 		return c;

@@ -15,7 +15,7 @@ struct call {
 	int (*counts)(const unsigned long long *args);
 };
 
-/** call_class() - "changes", "space", "io", "files", "memory"; 0: no such class. */
+/** call_class() - "changes", "space", "io", "files", "memory", "any" of them; 0: no such class. */
 unsigned call_class(const char *name);
 
 /** call_find() - the row of the call that @tid is about to do, or NULL: not of that class, or about

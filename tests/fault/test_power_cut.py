@@ -17,13 +17,14 @@ import pytest
 
 from basics import have, limit, until
 from containers import Ctn
-from nth import SERVER, Nth, points, told
+from nth import LONG, SERVER, Nth, points, told
 from operations import CMD, GROUPS, exists
 from truth import check_true
 
 FS_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NO_LOG_FLUSH = b"\2\0\0\0"
 SHORT = 3
+PASSES = int(os.environ.get("CTNFS_ROUNDS") or (8 if LONG else 1))
 OPERATIONS = {op.name: op for group in GROUPS.values() for op in group}
 NAMES = ("mkdir", "new", "rename", "rmdir", "start", "limit", "env", "log")
 
@@ -155,13 +156,14 @@ def agree(op, c):
         assert c.state() == "exited" and c.get("exit") in ("0", "255")
 
 
-@pytest.mark.slow_ok(900)
+@pytest.mark.slow_ok(900 * PASSES)
 def test_power_cuts(disk):
+    """CTNFS_LONG=1: more than a thousand."""
     server = disk.server
     kept = disk.know(server.make("kept")).put("cwd", "/tmp").sh("echo kept > /root/kept; sync /root/kept")
     assert kept.finish() == 0
     cuts = 0
-    for name in NAMES:
+    for name in NAMES * PASSES:
         op = OPERATIONS[name]
         c = op.prepare(server)
         with Nth(server.proc.pid, SERVER, "count") as nth:

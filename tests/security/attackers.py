@@ -19,7 +19,7 @@ from basics import SLOW, limit, until
 
 BUILT = os.path.join(basics.BUILD, "tests")  # before the session puts its copies in BUILD's place
 LONG = os.environ.get("CTNFS_LONG") == "1"
-NAMES = ("overwrite", "sampler", "swap", "tell")
+NAMES = ("calls", "opener", "overwrite", "sampler", "swap", "tell")
 TELL = "/attack/tell"
 
 
@@ -54,15 +54,15 @@ def arm(ctn, kind="default", user="0", ptrace=True):
 
 
 @contextlib.contextmanager
-def weak_server(session, name):
-    """A server whose monitors lack that protection."""
+def weak_server(session, name, server=False):
+    """A server whose monitors, or that itself, lack that protection."""
     programs = os.path.join(session.base, "weak-" + name)
     if not os.path.isdir(programs):
         os.mkdir(programs)
         for program in basics.PROGRAMS:
             shutil.copy2(basics.build_path(program), programs)
-        shutil.copy2(os.path.join(BUILT, "ctnfs-monitor-weak-" + name),
-                     os.path.join(programs, "ctnfs-monitor"))
+        program = "ctnfs" if server else "ctnfs-monitor"
+        shutil.copy2(os.path.join(BUILT, program + "-weak-" + name), os.path.join(programs, program))
     server = harness.Server(session, start=False)
     server.program = os.path.join(programs, "ctnfs")
     try:
