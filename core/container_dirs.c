@@ -27,7 +27,7 @@ static int open_state(const struct container *c, const char *file, int flags)
 		if (i > 0 && errno != ENOENT)
 			break;
 		snprintf(path, sizeof(path), "%s%s/%s", prefixes[i], c->id, file);
-		fd = openat(c->engine->state_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(c->engine->state_fd, path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 	}
 	return fd;
 }
@@ -42,7 +42,7 @@ int container_open_run(const struct container *c, const char *file, int flags)
 	char path[PATH_ROOM];
 
 	snprintf(path, sizeof(path), "%s/%s", c->id, file);
-	return openat(c->engine->run_fd, path, flags | O_NOFOLLOW | O_CLOEXEC);
+	return openat(c->engine->run_fd, path, flags | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 void container_unlink_run(const struct container *c, const char *file)
