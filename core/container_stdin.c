@@ -8,20 +8,53 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "life_private.h"
 
-/* A pipe is opened when somebody writes. The monitor holds it open, so that this is no end of file
- * before. */
+enum { HELD_PART = 8 }; /* of all descriptors that the server may have: for pipes that are held */
+
+static int open_pipe(const struct container *c)
+{
+	return container_open_run(c, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK);
+}
+
+/* Whether this one more is to be held. */
+static bool take_place(struct engine *e)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) < 0)
+		most.rlim_cur = 0;
+	if (__atomic_add_fetch(&e->stdin_held, 1, __ATOMIC_RELAXED) <= most.rlim_cur / HELD_PART)
+		return true;
+	__atomic_sub_fetch(&e->stdin_held, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+void stdin_release(struct container *c)
+{
+	if (c->in_held)
+		__atomic_sub_fetch(&c->engine->stdin_held, 1, __ATOMIC_RELAXED);
+	ctn_close_fd(&c->in);
+	c->in = -1;
+	c->in_held = false;
+}
+
+/* So that the death of its monitor, which holds it, too, is no end of file. With thousands of
+ * containers there are no descriptors for that: those who come then open it when somebody writes.
+ */
 void stdin_hold(struct container *c)
 {
 	pthread_mutex_lock(&c->lock);
-	ctn_close_fd(&c->in);
-	/* The monitor has made it non-blocking. */
-	c->in = c->tty < 0 ? -1 : fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
+	stdin_release(c);
+	if (c->tty >= 0) /* the monitor has made it non-blocking */
+		c->in = fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
+	else if ((c->in_held = take_place(c->engine)))
+		c->in = open_pipe(c); /* none: it has had its end of file, or nobody reads */
 	c->in_midline = c->in_end_owed = false;
 	pthread_mutex_unlock(&c->lock);
 }
@@ -47,7 +80,7 @@ static int check_writable(struct container *c, uint64_t run, struct ctn_err *err
 	if (!c->init || c->started != run)
 		return ctn_fail(err, EPIPE, "the program has ended");
 	if (c->in < 0 && !is_terminal(c))
-		c->in = container_open_run(c, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK);
+		c->in = open_pipe(c);
 	if (c->in >= 0)
 		return 0;
 	if (is_terminal(c))
@@ -215,8 +248,7 @@ static int end_terminal(struct container *c, struct ctn_err *err)
 static void end_pipe(struct container *c, struct waiter_list *list)
 {
 	container_unlink_run(c, WIRE_STDIN_NAME);
-	ctn_close_fd(&c->in);
-	c->in = -1;
+	stdin_release(c);
 	waiters_take(c, GOAL_STDIN, list);
 }
 

@@ -263,8 +263,8 @@ static void forget_run(struct container *c)
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->tty);
-	ctn_close_fd(&c->in);
-	c->sock = c->timer = c->tty = c->in = -1;
+	stdin_release(c);
+	c->sock = c->timer = c->tty = -1;
 	c->in_end_owed = false;
 	oom_unwatch(c);
 }

@@ -31,7 +31,7 @@ void container_put(struct container *c)
 	cgroup_leaf_free(c->cgroup);
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->tty);
-	ctn_close_fd(&c->in);
+	stdin_release(c);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->parked_sock);
 	ctn_close_fd(&c->oom_fd);
