@@ -208,12 +208,12 @@ bool state_never_was(int dirfd)
 {
 	static const char *const names[] = {STATE_SPEC_NAME, STATE_EXIT_NAME, WIRE_LOG_NAME,
 					    WIRE_LAYER_NAME};
+	/* or somebody has taken it away */
+	bool never = faccessat(dirfd, STATE_SPEC_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 
-	for (size_t i = 0; i < CTN_COUNT(names); i++) {
-		if (!has_nothing(dirfd, names[i]))
-			return false;
-	}
-	return true;
+	for (size_t i = 0; never && i < CTN_COUNT(names); i++)
+		never = has_nothing(dirfd, names[i]);
+	return never;
 }
 
 /* The "spec" member of a state file. */

@@ -46,7 +46,7 @@ int state_save(int dirfd, const struct state_record *record, struct ctn_err *err
  * it writes what any mkdir(2) has made, and a power cut before that may leave the file empty. */
 int state_save_new(int dirfd, const struct state_record *record, bool durable, struct ctn_err *err);
 /** state_never_was() - whether @dirfd is what a power cut left of one that state_save_new() made
- * and nobody has done anything with: its spec is empty or not there, it has never run, and nothing
+ * and nobody has done anything with: its spec is empty, it has never run, and nothing
  * is in its layer. */
 bool state_never_was(int dirfd);
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);

@@ -42,6 +42,9 @@ static int take_away_dead(const char *path, struct ctn_err *err)
 	 * memory. */
 	while (statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_TYPE | STATX_SIZE | STATX_MTIME,
 		     &st) < 0) {
+		/* It went while it was asked; from now on it is ENOTCONN. */
+		if (errno == ECONNABORTED)
+			continue;
 		if (errno != ENOTCONN)
 			return ctn_fail_errno(err, "mount point '%s'", path);
 		if (!is_ctnfs_mount(path))

@@ -218,7 +218,7 @@ POINTS = (
     Point("P04", "the monitor forked", "spare", MONITOR, "execve:", "hold", 1, BOTH),
     Point("P05", "the stage waits", "spare", STAGE, "sendmsg:", AFTER, 1, ALL_THREE),
     Point("P06", "the monitor waits", "spare", MONITOR, "sendmsg:", AFTER, 2, BOTH),
-    Point("P07", "taken: its spec written", "spare", SERVER, "fsync:/spec", AFTER, 2),
+    Point("P07", "taken: its spec written", "spare", SERVER, "write:/spec", AFTER, 2),
     Point("P08", "it has its name", "spare", SERVER, "renameat:/state/new-", AFTER, 2),
     Point("P09", "about to be released", "spare", SERVER, "renameat:/.spec.tmp", AFTER, 1),
     Point("P10", "released by the server and by the monitor", "spare", MONITOR, "renameat:/status", "hold", 1, BOTH),
