@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 
 #include "container.h"
+#include "container_dirs.h"
 #include "container_stdin.h"
 #include "engine.h"
 #include "journal.h"
@@ -239,24 +240,6 @@ int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err);
 /** container_make() - all of one that is in the registry but its id limits: directories, cgroup.
  * -errno with nothing left behind, the registry included. */
 int container_make(struct container *c, const char *id, bool durable, struct ctn_err *err);
-
-/* container_dirs.c */
-/** container_state_dir(), container_run_dir() - a descriptor of its directory in state_fd or
- * run_fd, the caller's. -ENOENT: it has been removed. container_open_state(), container_open_run()
- * - a file in it; -1 and errno. */
-int container_state_dir(const struct container *c, int *ret, struct ctn_err *err);
-int container_run_dir(const struct container *c, int *ret, struct ctn_err *err);
-int container_open_state(const struct container *c, const char *file, int flags);
-int container_open_run(const struct container *c, const char *file, int flags);
-void container_unlink_run(const struct container *c, const char *file);
-int container_make_run_dir(const struct container *c, struct ctn_err *err); /* or it is there */
-/** container_load_status() and so on - as state_load_status() and so on. */
-int container_load_status(const struct container *c, struct wire_status *ret);
-int container_save_exit(const struct container *c, const struct state_exit *e, struct ctn_err *err);
-int container_save_run(const struct container *c, const struct spec *spec, const char *skeleton,
-		       uint64_t oom_kills, struct ctn_err *err);
-int container_load_run(const struct container *c, struct spec **ret, char **ret_skeleton,
-		       uint64_t *ret_oom_kills, struct ctn_err *err);
 
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */
