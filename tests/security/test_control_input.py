@@ -77,22 +77,28 @@ def test_words_of_a_document(tidy, canary, root):  # noqa: F811
     assert "LD_PRELOAD=" + TRAP in text.split("\0")
 
 
-@pytest.mark.parametrize("change", [
+HOOKS = [
     {"hooks": {"prestart": [{"path": "/bin/touch", "args": ["touch", "/trap"]}]}},
-    {"hooks": {"createRuntime": [{"path": "/bin/touch"}]}}, {"hooks": {"poststop": [{"path": "../../bin/touch"}]}}])
-def test_hooks_are_refused(tidy, canary, root, change):  # noqa: F811
+    {"hooks": {"createRuntime": [{"path": "/bin/touch"}]}}, {"hooks": {"poststop": [{"path": "../../bin/touch"}]}}]
+
+
+def test_hooks_are_refused(tidy, canary, root):  # noqa: F811
     before = tidy.containers()
-    assert put(tidy.path("new"), json.dumps(dict(document(root), **change))) == errno.EOPNOTSUPP
-    assert "hooks" in tidy.last_error().text and tidy.containers() == before
+    for change in HOOKS:
+        assert put(tidy.path("new"), json.dumps(dict(document(root), **change))) == errno.EOPNOTSUPP
+        assert "hooks" in tidy.last_error().text and tidy.containers() == before
 
 
-@pytest.mark.parametrize("change", [
+BAD_WORDS = [
     {"cwd": "../../etc"}, {"cwd": ""}, {"args": [""]}, {"env": ["=x"]}, {"env": ["A\0B=c"]},
-    {"user": {"uid": -1, "gid": 0}}, {"user": {"uid": 4294967296, "gid": 0}}, {"user": {"uid": 0, "gid": "0"}}])
-def test_bad_words_are_refused(tidy, canary, root, change):  # noqa: F811
+    {"user": {"uid": -1, "gid": 0}}, {"user": {"uid": 4294967296, "gid": 0}}, {"user": {"uid": 0, "gid": "0"}}]
+
+
+def test_bad_words_are_refused(tidy, canary, root):  # noqa: F811
     before = tidy.containers()
-    assert put(tidy.path("new"), json.dumps(document(root, **change))) in (errno.EINVAL, errno.ENOENT)
-    assert tidy.containers() == before
+    for change in BAD_WORDS:
+        assert put(tidy.path("new"), json.dumps(document(root, **change))) in (errno.EINVAL, errno.ENOENT), change
+        assert tidy.containers() == before
 
 
 @pytest.mark.parametrize("destination", ["/../../../etc", "/srv/../../../etc", "../etc", "/etc/../../../../../..%s"])
@@ -109,22 +115,22 @@ def test_places_of_a_document(tidy, canary, root, destination):  # noqa: F811
         assert set(tidy.containers()) - before
 
 
-@pytest.mark.parametrize("path", ["/../../../ctnfs-escape", "../../ctnfs-escape", "/a/../../ctnfs-escape"])
-def test_a_cgroup_path_of_a_document(tidy, canary, root, path):  # noqa: F811
+def test_a_cgroup_path_of_a_document(tidy, canary, root):  # noqa: F811
     doc = document(root)
-    doc["linux"]["cgroupsPath"] = path
-    assert put(tidy.path("new"), json.dumps(doc)) == errno.EINVAL, tidy.last_error()
+    for path in ("/../../../ctnfs-escape", "../../ctnfs-escape", "/a/../../ctnfs-escape"):
+        doc["linux"]["cgroupsPath"] = path
+        assert put(tidy.path("new"), json.dumps(doc)) == errno.EINVAL, tidy.last_error()
 
 
-@pytest.mark.parametrize("words", [["../../../../bin/sh"], ["../bin/id"], ["/../../../bin/id"]])
-def test_a_program_above_the_root(tidy, canary, root, words):  # noqa: F811
+def test_a_program_above_the_root(tidy, canary, root):  # noqa: F811
     """There is nothing above the root: it is the container's own, or not there."""
     with open(root + "/bin/mine", "w") as f:
         f.write("#!/bin/sh\necho mine\n")
     os.chmod(root + "/bin/mine", 0o755)
     ctn = arm(tidy.make()).put("rootfs", root)
     assert ctn.start("/../../../bin/mine").finish() == 0 and ctn.read("log") == "mine\n"
-    assert ctn.start(*words, "-c", "true").finish() in (0, 1)
+    for word in ("../../../../bin/true", "../bin/true"):
+        assert ctn.start(word).finish() == 0
     r = enter(ctn.start(TELL, "wait"), "/../../../bin/mine", code=0)
     assert r.stdout == "mine\n"
 
@@ -210,25 +216,27 @@ def got(ctn, user="0"):
     return lines[:-1]
 
 
-@pytest.mark.parametrize("user", ["0", "1000"])
-@pytest.mark.parametrize("settings", [
-    {}, {"caps": "all"}, {"caps": "all", "seccomp": "none"}, {"caps": "all", "seccomp": "none", "no_new_privs": "0"}],
-    ids=lambda s: "+".join(s) or "default")
-def test_control_groups(ctn, canary, settings, user):  # noqa: F811
+@pytest.mark.parametrize("settings", [{}, {"caps": "all"}, {"caps": "all", "seccomp": "none", "no_new_privs": "0"}],
+                         ids=lambda s: "+".join(s) or "default")
+def test_control_groups(ctn, canary, settings):  # noqa: F811
     """With all capabilities in its user namespace it may mount its own groups, and write nothing there."""
     for name, value in settings.items():
         ctn.put(name, value)
     ctn.write("mounts", CGROUP + "\n", append=True)
-    lines = got(ctn, user)
-    assert not [l for l in lines if l.startswith("GOT")], lines
-    if not settings:  # as with docker, who has the capability may mount
-        assert lines == [], lines
+    for user in ("0", "1000"):
+        lines = got(ctn, user)
+        assert not [l for l in lines if l.startswith("GOT")], lines
+        if not settings:  # as with docker, who has the capability may mount
+            assert lines == [], lines
 
 
 def test_control_of_control_groups(ctn, canary):  # noqa: F811
     """The whole of privilege: the host's users and groups. This is what `What is not a boundary` is about."""
-    for name, value in {"caps": "all", "seccomp": "none", "ns/user": "host", "ns/cgroup": "host"}.items():
+    v1 = cgroup_version(ctn.server) == 1
+    for name, value in {"caps": "all", "seccomp": "none", "ns/user": "host"}.items():
         ctn.put(name, value)
+    if v1:  # on v2 a mount in the host's namespace would set the options of the host's own
+        ctn.put("ns/cgroup", "host")
     lines = got(ctn)
-    want = "release_agent" if cgroup_version(ctn.server) == 1 else "cgroup.procs"
+    want = "release_agent" if v1 else "cgroup.procs"
     assert any(l.startswith("GOT") and l.endswith(want) for l in lines), lines

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from attackers import LONG, arm, begin, end, rounds, tools, weak_server
-from basics import SLOW, err_name, limit, slurp
+from basics import err_name, limit, slurp
 from canaries import bait, canary  # noqa: F401
 from rootdirs import make_root
 
@@ -42,7 +42,8 @@ def plant(vol, decoy):
 class Race:
     """Two containers that share a directory: as a volume, or as their root file system."""
 
-    def __init__(self, server, tmp_path, decoy, room, kind, others=("root", "up", "proc", "abs", "fd", "dir")):
+    def __init__(self, server, tmp_path, decoy, room, kind, targets=TARGETS,
+                 others=("root", "up", "proc", "abs", "fd", "dir")):
         top = str(tmp_path)
         os.chmod(top, 0o755)
         self.src = os.path.join(top, "src")
@@ -55,7 +56,7 @@ class Race:
         self.attacker = server.make()
         self.attacker.put("mounts", shared + "%s /attack none bind,ro,noidmap 0 0" % tools(server.session))
         self.victim = arm(server.make(), kind)
-        self.victim.put("mounts", shared + "".join("%s %s none bind 0 0\n" % (self.src, t) for t in TARGETS))
+        self.victim.put("mounts", shared + "".join("%s %s none bind 0 0\n" % (self.src, t) for t in targets))
         for ctn in (self.attacker, self.victim) if room == "rootfs" else (self.victim,):
             ctn.put("rootfs", root + (" rw" if room == "rootfs" else ""))
         self.attacker.put("cwd", "/vol")
@@ -99,9 +100,7 @@ def test_nothing_is_mounted_or_made_outside(tidy, canary, tmp_path, kind, room):
     got = end(race.attacker)
     print("N05/N06 %s, %s: %s; %d exchanges" % (room, kind, race, got.count["swaps"]))
     assert set(race.refused) <= HARMLESS, race
-    assert got.count["swaps"] > 1000 and race.tries() > 20, (race, got.text)
-    # that the place was looked at again is all that refuses these
-    assert "EAGAIN" in race.refused or SLOW > 1, race
+    assert got.count["swaps"] > 1000 and race.tries() > 10, (race, got.text)
 
 
 @slow
@@ -109,7 +108,7 @@ def test_nothing_is_mounted_or_made_outside(tidy, canary, tmp_path, kind, room):
 def test_control_of_the_race(session, no_leaks, tmp_path, bait, kind):  # noqa: F811
     with weak_server(session, "target") as server:
         decoy = bait(server)
-        race = Race(server, tmp_path, decoy.path, "volume", kind, ("abs", "dir"))  # not /: it would be the real one
+        race = Race(server, tmp_path, decoy.path, "volume", kind, TARGETS[-1:], ("abs", "dir"))  # / would be the real one
         seen = []
         deadline = time.monotonic() + limit(60)
         while not any("/a:" in e for e in seen):
