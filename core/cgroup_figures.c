@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,17 +50,6 @@ static const struct source sources[2][CGF_COUNT] = {
 };
 /* clang-format on */
 
-/* Whose group has gone is on no list, so there is no need to look whether it is still the same. */
-static int open_below(const struct cgroup_dir *dir, const char *file)
-{
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/%s", dir->path + dir->at, file);
-
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return -1;
-	return openat(dir->base, path, O_RDONLY | O_CLOEXEC);
-}
-
 static bool is_gone(const struct cgroup_dir *dir)
 {
 	ctn_autoclose int fd = -1;
@@ -79,7 +67,8 @@ static ssize_t read_text(const struct cgroup_dir *dir, const char *file, _Atomic
 
 	if (kept && *kept)
 		return pread(*kept - 1, text, FIGURE_BYTES_MAX, 0);
-	fd = open_below(dir, file);
+	/* Whose group has gone is on no list: no need to look whether it is still the same. */
+	fd = cgroup_open_below(dir, file);
 	if (fd < 0)
 		return -1;
 	if (kept && atomic_fetch_add(&n_kept, 1) < KEPT_MAX &&

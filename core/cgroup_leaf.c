@@ -75,6 +75,12 @@ static unsigned components(const char *rel)
 	return n;
 }
 
+/* An id, which is given once. */
+static bool is_unique(const char *name)
+{
+	return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
+}
+
 static int leaf_dir(const struct cgroup_root *root, size_t i, const char *name,
 		    struct cgroup_dir *ret, struct ctn_err *err)
 {
@@ -95,7 +101,7 @@ static int leaf_dir(const struct cgroup_root *root, size_t i, const char *name,
 	ret->base = h->mountfd;
 	ret->path = ctn_take_ptr(path);
 	ret->at = strlen(h->mount) + 1;
-	ret->ino = ino;
+	ret->ino = is_unique(name) ? 0 : ino;
 	ret->controllers = h->controllers;
 	ret->depth = components(h->rel) + 1;
 	return r;

@@ -56,7 +56,7 @@ struct cgroup_root {
 /* No descriptor of it is kept: there may be thousands of leaves, and eight hierarchies. @base: what
  * it is opened from, borrowed. @path: to tell people; from @at on what is below @base. @depth: how
  * many directories below the mount point. @ino: never given to another group, so it tells this one
- * from a later one of that name; 0: not looked at. */
+ * from a later one of that name; 0: there will be none. */
 struct cgroup_dir {
 	int base;
 	char *path;
@@ -194,6 +194,8 @@ void cgroup_figures_close(struct cgroup_leaf *leaf);
 int cgroup_dir_open(const struct cgroup_dir *dir, int *ret, struct ctn_err *err);
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err);
+/** cgroup_open_below() - a file of it, to be read; it may be in a later group of that name. -1. */
+int cgroup_open_below(const struct cgroup_dir *dir, const char *file);
 const struct cgroup_dir *cgroup_leaf_dir(const struct cgroup_leaf *leaf, enum cgroup_controller c);
 /** cgroup_lacks() - -EOPNOTSUPP, with the sentence about it. */
 int cgroup_lacks(const struct cgroup_leaf *leaf, enum cgroup_controller c, struct ctn_err *err);
