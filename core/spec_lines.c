@@ -238,6 +238,7 @@ int spec_sysctl_line(const char *key, const char *value, char **ret, struct ctn_
 const char *const spec_default_paths[] = {
 	"masked /proc/acpi",
 	"masked /proc/asound",
+	"masked /proc/dynamic_debug", /* where its root is the host's it could be written */
 	"masked /proc/interrupts",
 	"masked /proc/kcore",
 	"masked /proc/keys",

@@ -19,7 +19,7 @@ import pytest
 
 import basics
 import harness
-from attackers import TELL, arm, rounds, tools
+from attackers import LONG, TELL, arm, rounds, tools
 from basics import limit, until
 from sessions import session as make_session, wait_code
 
@@ -29,7 +29,7 @@ BETWEEN = {"close_range", "dup3", "prlimit64", "execve"}
 pytestmark = [
     pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed"),
     pytest.mark.skipif(bool(basics.SANITIZERS), reason="sanitizers and strace do not go together"),
-    pytest.mark.slow_ok(120)]
+    pytest.mark.slow_ok(1200 if LONG else 120)]
 
 
 def parse(path):
@@ -87,7 +87,7 @@ def use(server):
             for name in "seccomp", "config.json", "status", "spec":
                 ctn.read(name)
 
-    readers = [threading.Thread(target=read) for _ in range(4)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for r in readers:
         r.start()
     try:

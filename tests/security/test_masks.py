@@ -13,8 +13,8 @@ import pytest
 
 from attackers import arm, enter
 
-HIDDEN = ("/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug "
-          "/proc/scsi /proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware /sys/fs/bpf "
+HIDDEN = ("/proc/acpi /proc/asound /proc/dynamic_debug /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats "
+          "/proc/sched_debug /proc/scsi /proc/timer_list /proc/timer_stats /sys/devices/virtual/powercap /sys/firmware /sys/fs/bpf "
           "/sys/fs/fuse /sys/fs/pstore /sys/fs/selinux /sys/kernel/debug /sys/kernel/security /sys/kernel/tracing").split()
 FIXED = "/proc/bus /proc/fs /proc/irq /proc/sys /proc/sys/kernel/core_pattern /proc/sysrq-trigger /sys".split()
 

@@ -115,10 +115,8 @@ def test_a_file_that_was_opened_by_root(grouped):
 
 def test_control_as_root(grouped):
     server, ctn, gid = grouped
-    for path in tree(server, ctn):
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & 0o400:
-            assert attempt(open_and_close, path, os.O_RDONLY) == "ok", path
+    for name in "env", "log", "cmd", "caps.sets", "seccomp.denied", "execs/s/env", "spec", "error", "config.json":
+        assert attempt(open_and_close, ctn.path(name), os.O_RDONLY) == "ok", name
     for name in "env", "cgroup/procs", "ctl", "memory.limit":
         assert attempt(open_and_close, ctn.path(name), os.O_WRONLY) == "ok"
     with As(1000, []):
@@ -151,7 +149,7 @@ def parent(pid):
 def test_environments_are_exact(tidy):
     """Of several containers at once, of what enters them, of sessions, and of all that watches over them."""
     made = []
-    for i in range(6):
+    for i in range(3):
         ctn = arm(tidy.make()).put("env", "MINE=%d" % i, append=True)
         made.append(ctn.start(TELL, "wait"))
     script = "cat /proc/self/environ | tr '\\0' '\\n'"
