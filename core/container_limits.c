@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "container_limits.h"
+#include "io.h"
 
 /* As the tree shows it, without the last newline; NULL: it cannot be read. */
 static char *read_knob(const struct container *c, const struct cgroup_knob *knob)
@@ -18,7 +19,7 @@ static char *read_knob(const struct container *c, const struct cgroup_knob *knob
 	if (!out)
 		return NULL;
 	r = knob->read(c->cgroup, out, NULL);
-	if (fclose(out) != 0 || r < 0) {
+	if (io_text_close(out, &text) < 0 || r < 0) {
 		free(text);
 		return NULL;
 	}

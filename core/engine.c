@@ -201,7 +201,7 @@ static int open_cgroup(struct engine *e, const char *path, struct ctn_err *err)
 		return r;
 	out = open_memstream(&text, &len);
 	r = out ? cgroup_root_describe(e->cgroup, out) : -ENOMEM;
-	if (!out || fclose(out) != 0 || r < 0)
+	if (io_text_close(out, &text) < 0 || r < 0)
 		return ctn_fail(err, ENOMEM, "no memory to describe the cgroups");
 	return io_replace_at(e->run_fd, "cgroup", text, len, 0600, false, err);
 }

@@ -367,3 +367,15 @@ void io_escape(FILE *out, const char *data, size_t len)
 			putc(c, out);
 	}
 }
+
+int io_text_close(FILE *out, char **text)
+{
+	const bool lost = !out || ferror(out);
+
+	if ((out && fclose(out) != 0) || lost || !*text) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}

@@ -86,4 +86,9 @@ int parse_bool(const char *what, const char *text, bool *ret, struct ctn_err *er
  * \t, \xHH, \\. */
 void io_escape(FILE *out, const char *data, size_t len);
 
+/** io_text_close() - the end of an open_memstream(3), whose text is complete then. @out: NULL is as
+ * one that had no memory. fclose(3) alone does not tell all of it: a realloc(3) that fails in the
+ * end only leaves no text. Return: 0, or -ENOMEM with *@text NULL. */
+int io_text_close(FILE *out, char **text);
+
 #endif

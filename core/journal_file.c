@@ -147,7 +147,7 @@ static int print_base(const struct journal *j, uint64_t pos, char **ret, size_t 
 		return -ENOMEM;
 	fprintf(out, "%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", base_head, pos, j->seq, j->start);
 	journal_items_print(j, out);
-	return fclose(out) == 0 ? 0 : -ENOMEM;
+	return io_text_close(out, ret);
 }
 
 /* The lines that it stands for are on disk before it is. */

@@ -80,7 +80,7 @@ static int save_ids(const struct container *c, int dir, const struct launch_ids 
 	spec_maps_print(&ids->uids, out);
 	putc('\n', out);
 	spec_maps_print(&ids->gids, out);
-	if (fclose(out) != 0)
+	if (io_text_close(out, &text) < 0)
 		return ctn_fail(err, ENOMEM, "%s: no memory", IDS_NAME);
 	return io_replace_at(dir, IDS_NAME, text, len, 0600, true, err);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "oci_private.h"
 
 enum { OCI_PATH_MAX = 4095 };
@@ -247,7 +248,7 @@ int oci_number(const struct json_at *at, const struct oci_name *names, uint64_t 
 	out = open_memstream(&known, &len);
 	for (const struct oci_name *n = names; out && n->name; n++)
 		fprintf(out, " %s", n->name);
-	if (!out || fclose(out) != 0)
+	if (io_text_close(out, &known) < 0)
 		return json_fail(at, ENOMEM, err, "no memory");
 	return json_fail(at, EINVAL, err, "'%.40s' is none of%s", name, known);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "oci_private.h"
 #include "spec_lines.h"
 
@@ -38,7 +39,7 @@ static int env_line(const char *variable, char **ret)
 	if (r == 0)
 		spec_env_print(&one, out);
 	strlist_free(&one);
-	if (fclose(out) != 0 || r < 0) {
+	if (io_text_close(out, &line) < 0 || r < 0) {
 		free(line);
 		return -ENOMEM;
 	}

@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "seccomp_rules.h"
 
 enum { CACHE_MAX = 64 };
@@ -225,7 +226,7 @@ static int make_key(const char *text, const struct strlist *deltas, uint64_t cap
 	fprintf(out, "%llx %s", (unsigned long long)caps, text);
 	for (size_t i = 0; deltas && i < deltas->len; i++)
 		fprintf(out, "\n%s", deltas->items[i]);
-	return fclose(out) == 0 ? 0 : -ENOMEM;
+	return io_text_close(out, ret);
 }
 
 static struct seccomp_profile *cache_find(const char *key, size_t len) /* cache_lock */

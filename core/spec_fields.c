@@ -329,10 +329,9 @@ int spec_field_text(const struct spec *s, const struct spec_field *f, char **ret
 	if (!out)
 		return ctn_fail(err, ENOMEM, "%s: no memory", f->name);
 	f->show(s, f, out);
-	if (fclose(out) != 0) {
-		free(text);
+	if (io_text_close(out, &text) < 0)
 		return ctn_fail(err, ENOMEM, "%s: no memory", f->name);
-	}
+
 	*ret = text;
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "io.h"
 #include "oci.h"
 #include "spec_json.h"
 #include "spec_json_private.h"
@@ -78,7 +79,7 @@ static int env_line(struct spec_reading *r, const struct json_at *at, struct str
 	if (out && strlist_add(&entry, said, strlen(said)) == 0)
 		spec_env_print(&entry, out);
 	strlist_free(&entry);
-	if (!out || fclose(out) != 0 || len == 0 || strlist_add(lines, line, len - 1) < 0)
+	if (io_text_close(out, &line) < 0 || len == 0 || strlist_add(lines, line, len - 1) < 0)
 		return ctn_fail(r->err, ENOMEM, "env: no memory");
 	return 0;
 }

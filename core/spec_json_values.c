@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "spec_json_private.h"
 
 static const struct {
@@ -105,10 +106,7 @@ static char *join(const struct strlist *lines)
 		return NULL;
 	for (size_t i = 0; i < lines->len; i++)
 		fprintf(out, "%s\n", lines->items[i]);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
+	(void)io_text_close(out, &text);
 	return text;
 }
 

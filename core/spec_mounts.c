@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "spec_lines_private.h"
 
 enum { FIELDS_MAX = 6, FIELDS_LEAST = 4, PATH_ROOM = 4096 };
@@ -279,10 +280,9 @@ int spec_mount_line(const char *source, const char *target, const char *type, co
 		putc(' ', out);
 	}
 	fputs("0 0", out);
-	if (fclose(out) != 0) {
-		free(text);
+	if (io_text_close(out, &text) < 0)
 		return ctn_fail(err, ENOMEM, "mounts: no memory");
-	}
+
 	*ret = text;
 	return 0;
 }

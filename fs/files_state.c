@@ -115,7 +115,7 @@ static void print_pending_count(const struct node_ref *ref, FILE *out)
 	if (!pending)
 		return;
 	r = container_print_pending(ref->c, pending, NULL);
-	if (fclose(pending) != 0 || r < 0)
+	if (io_text_close(pending, &text) < 0 || r < 0)
 		return;
 	for (size_t i = 0; i < len; i++)
 		lines += text[i] == '\n';

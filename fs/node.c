@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "../core/cleanup.h"
+#include "../core/io.h"
 #include "execs.h"
 #include "ops.h"
 
@@ -110,14 +111,12 @@ int node_render(const struct node_ref *ref, char **ret, size_t *ret_len, struct 
 	ctn_autofree char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
-	bool complete;
 	int r;
 
 	if (!out)
 		return ctn_fail(err, ENOMEM, "%s: no memory to read it", ref->node->path);
 	r = ref->node->show ? ref->node->show(ref, out, err) : 0;
-	complete = !ferror(out);
-	if (fclose(out) != 0 || !complete)
+	if (io_text_close(out, &text) < 0)
 		return ctn_fail(err, ENOMEM, "%s: no memory to read it", ref->node->path);
 	if (r < 0)
 		return r;
@@ -230,9 +229,9 @@ int node_stat(const struct node_ref *ref, struct stat *ret, struct ctn_err *err)
 		set_times(&st, mtime);
 	} else if (!S_ISDIR(st.st_mode) && !(ref->node->flags & N_WAIT)) {
 		/* What cannot be read has attributes all the same; a link to nothing is not there.
-		 */
+		 * Without memory it would have another size than it has. */
 		r = node_render(ref, &text, &len, err);
-		if (r < 0 && S_ISLNK(st.st_mode))
+		if (r < 0 && (S_ISLNK(st.st_mode) || r == -ENOMEM))
 			return r;
 		set_size(&st, len);
 		if (text && !(ref->node->flags & (N_CONFIG | N_STATE | N_CONST)))

@@ -96,6 +96,7 @@ class Server:
         self.names = itertools.count(1)
         self.proc = None
         self.program = None  # another than the build's
+        self.environment = {}  # more than server_env()
         self.baseline = {}
         if start:
             self.start()
@@ -116,7 +117,7 @@ class Server:
         self.err_path = os.path.join(self.dir, "stderr-%d" % self.runs)
         with open(self.err_path, "wb") as err:
             self.proc = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=err, stderr=err,
-                                         env=server_env(), cwd=self.dir)
+                                         env=dict(server_env(), **self.environment), cwd=self.dir)
         LIVE.add(self)
         until(self.answers, "the server mounts", 20)
         self.dev = os.stat(self.mnt).st_dev

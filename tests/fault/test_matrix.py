@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the failure matrix that are not a death or a single call (F1 to F5: the other files here).
-Where fs/ has a row, it is there:
+"""The rows of the failure matrix that are not a death or a single call, and where the others are:
 
+F1  test_crash_points.py: the named points; test_kills.py: each call; test_random.py: any microsecond
 F2  fs/test_restart.py test_a_killed_monitor; fs/test_stdin_waiting.py; test_kills_inside.py
-F3  fs/test_restart.py test_all_are_killed_at_once; test_power_cut.py
+F3  fs/test_restart.py test_all_are_killed_at_once; test_kills_inside.py; test_power_cut.py
+F4  test_failing_calls.py: ENOSPC and EIO at each call; a full disk: here
+F5  test_failing_calls.py: EMFILE and ENOMEM at each call; test_allocations.py; fewer descriptors: here
 F6  fs/test_limits.py, fs/test_cgroup.py test_limits_are_real
-F8  fs/test_errors.py, fs/test_execs_end.py: rmdir of what somebody sits in
+F7  here
+F8  here; fs/test_execs_end.py: of a session
+F9  here
 F10 fs/test_life.py test_stop_of_a_program_that_ignores_term, test_state_while_stopping; fs/test_ctl.py
 F11 fs/test_server.py test_umount_ends_it, test_a_lazy_umount_ends_it; fs/test_restart.py
 F12 fs/test_server.py test_a_second_server_on_the_same_state
+F13 here
 F14 fs/test_wait.py test_a_killed_waiter_goes_at_once
 F15 fs/test_wait.py test_three_hundred_blocked_readers; fs/test_crowds.py
 F16 fs/test_server.py test_writes_of_a_path_on_its_own_mount_end; fs/test_ns.py
+F17 here
 F18 F19 test_power_cut.py
 F20 fs/test_log.py test_tail_f_across_the_bound, test_a_flood_ends; a full disk: here
 F21 fs/test_wait.py test_waiters_when_the_directory_goes; fs/test_exec_ends.py test_removed_under_it
@@ -145,6 +151,30 @@ def test_a_fork_bomb(server):
     c.put("ctl", "kill")
     assert c.get("exit") == "137" and not c.lines("cgroup/procs")
     check_all(server, witness)
+
+
+def test_a_stranger_in_its_control_group(server):
+    """F8: it cannot be removed, is told why, and stays whole; without the stranger it can."""
+    witness = Witness(server)
+    c = OPERATIONS["rmdir"].prepare(server)
+    stranger = subprocess.Popen(["sleep", "1000"])
+    try:
+        with open(c.path("cgroup/raw/freezer/cgroup.procs"), "w") as f:
+            f.write(str(stranger.pid))
+        begin = time.monotonic()
+        with pytest.raises(OSError) as e:
+            os.rmdir(c.path())
+        assert e.value.errno == errno.EBUSY and time.monotonic() - begin < limit(10)
+        assert "EBUSY" in server.read("error")
+        OPERATIONS["rmdir"].refused(c)
+        assert stranger.poll() is None, "it is not ours to end"
+    finally:
+        stranger.kill()
+        stranger.wait()
+    ids = ids_on_disk(server)
+    os.rmdir(c.path())
+    check_all(server, witness)
+    check_no_residue(server, witness, ids)
 
 
 def test_frozen_by_somebody_else(server):

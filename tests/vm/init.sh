@@ -56,7 +56,7 @@ second() {
 	hostname ctnfs-vm
 	echo "127.0.0.1 localhost ctnfs-vm" > /etc/hosts
 	ip link set lo up
-	for name in fuse overlay veth; do
+	for name in fuse overlay veth loop; do
 		modprobe $name || echo "no module $name"
 	done
 	ulimit -Hn 524288
