@@ -196,7 +196,7 @@ int container_print_pending(struct container *c, FILE *out, struct ctn_err *err)
 			r = ctn_fail(err, ENOMEM, "pending: no memory");
 	}
 	for (const struct spec_field *f = spec_fields; r == 0 && running && f->name; f++) {
-		if (f->when == SPEC_NEXT && strcmp(f->name, "start") != 0)
+		if (f->when == SPEC_NEXT)
 			r = print_difference(f, running, spec, out, err);
 	}
 	spec_put(running);

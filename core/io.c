@@ -350,6 +350,13 @@ int parse_bool(const char *what, const char *text, bool *ret, struct ctn_err *er
 	return 0;
 }
 
+bool io_is_word(const char *text)
+{
+	while (*text > ' ' && *text < 0x7f)
+		text++;
+	return !*text;
+}
+
 void io_escape(FILE *out, const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {

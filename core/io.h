@@ -82,6 +82,9 @@ int parse_size(const char *what, const char *text, uint64_t *ret, struct ctn_err
 /** parse_bool() - "0" or "1". */
 int parse_bool(const char *what, const char *text, bool *ret, struct ctn_err *err);
 
+/** io_is_word() - whether there is nothing in it but printable ASCII without blanks. */
+bool io_is_word(const char *text);
+
 /** io_escape() - write @len bytes to @out with control bytes, DEL, C1 bytes and backslash as \n,
  * \t, \xHH, \\. */
 void io_escape(FILE *out, const char *data, size_t len);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "journal_private.h"
 
 static unsigned bucket_of(const char *id, const char *session)
@@ -248,7 +249,8 @@ static int parse_item(struct journal *j, const char *line)
 		id, kind, name, &k.created, &k.started, &up, &paused, &k.limits_at, &k.limits,
 		&k.oom_kills, &k.denied, &k.execed, &bytes, &dropped, &first, &last);
 
-	if (n != 16 || strlen(id) != JOURNAL_ID_LEN || dropped > bytes || first > last)
+	if (n != 16 || strspn(id, "0123456789abcdef") != JOURNAL_ID_LEN || !io_is_word(name) ||
+	    dropped > bytes || first > last)
 		return -EBADMSG;
 	k.up = up;
 	k.paused = paused;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "io.h"
 #include "journal_private.h"
 
 static const uint64_t ns_per_sec = 1000000000;
@@ -135,6 +136,8 @@ static bool parse_name(char *word, struct journal_line *l)
 		*session = '\0';
 		session += strlen("/execs/");
 	}
+	if (!io_is_word(word) || (session && !io_is_word(session)))
+		return false;
 	if (!*word || strlen(word) > SPEC_NAME_MAX || (session && strlen(session) > SPEC_NAME_MAX))
 		return false;
 	strcpy(l->name, word);
@@ -149,6 +152,8 @@ bool journal_line_parse(const char *text, size_t len, struct journal_line *ret)
 	size_t n = id ? (size_t)(id - text) - ID_KEY_LEN : len - 1;
 	struct journal_line l = {0};
 
+	if (id && strspn(id, "0123456789abcdef") != JOURNAL_ID_LEN)
+		return false;
 	if (len < 2 || len > sizeof(copy) || text[len - 1] != '\n' || memchr(text, '\0', len))
 		return false;
 	memcpy(copy, text, n);

@@ -277,7 +277,7 @@ enum { FLAG_START, FLAG_NNP, FLAG_INIT, FLAG_TTY, FLAG_NOTIFY };
 const struct spec_field spec_fields[] = {
 	/* name           when          list   keeps  show            store           arg */
 	{"cmd",           SPEC_STOPPED, false, false, spec_cmd_show,  spec_cmd_store, 0},
-	{"start",         SPEC_NEXT,    false, false, show_flag,      store_flag,     FLAG_START},
+	{"start",         SPEC_LIVE,    false, false, show_flag,      store_flag,     FLAG_START},
 	{"env",           SPEC_NEXT,    true,  false, spec_env_show,  spec_env_store, 0},
 	{"cwd",           SPEC_NEXT,    false, false, show_cwd,       store_cwd,      0},
 	{"user",          SPEC_NEXT,    false, false, show_user,      store_user,     0},

@@ -377,6 +377,7 @@ int state_save_oom(int run_dirfd, const struct state_oom *oom, struct ctn_err *e
 int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err)
 {
 	struct json_object *o = NULL;
+	const char *word;
 	int r = load(run_dirfd, "oom", &o, err);
 
 	if (r < 0)
@@ -388,8 +389,8 @@ int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err)
 		.seq = get_u64(o, "seq"),
 		.pid = (pid_t)get_u64(o, "pid"),
 	};
-	snprintf(ret->program, sizeof(ret->program), "%s",
-		 json_object_get_string(json_object_object_get(o, "program")) ?: "");
+	word = json_object_get_string(json_object_object_get(o, "program"));
+	snprintf(ret->program, sizeof(ret->program), "%s", word && io_is_word(word) ? word : "");
 	json_object_put(o);
 	return 0;
 }

@@ -25,6 +25,8 @@ uint64_t entry_end(const struct wire_log_entry *e, enum log_view view)
 
 int log_bytes(const struct state_log *l, uint64_t pos, char *data, size_t len)
 {
+	if (pos > l->end || len > l->end - pos) /* pread(2) would call some of them invalid */
+		return -EBADMSG;
 	while (len > 0) {
 		ssize_t n = pread(l->fd, data, len, (off_t)pos);
 

@@ -70,12 +70,15 @@ ssize_t wire_receive(int sock, void *data, size_t len, int *fds, size_t max, siz
 			     .msg_iovlen = 1,
 			     .msg_control = control.room,
 			     .msg_controllen = sizeof(control.room)};
+	unsigned reset = 0;
 	size_t got = 0;
 	ssize_t n;
 
+	/* Where the other end went without having read all, that is said once, and before what it
+	 * has sent: why it went, perhaps. */
 	do {
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {

@@ -16,7 +16,8 @@ ssize_t wire_send(int sock, const void *data, size_t len, const int *fds, size_t
  * @fds: room for @max descriptors, which arrive close-on-exec; what does not fit is closed. May be
  * NULL when @max is 0.
  * @ret_n: how many of @fds were filled; may be NULL when @max is 0. Untouched on failure.
- * Return: bytes, 0 at the end of the connection, -EMSGSIZE (nothing kept), -errno. Thread: any.
+ * Return: bytes, 0 at the end of the connection, however that came, -EMSGSIZE (nothing kept),
+ * -errno. Thread: any.
  */
 ssize_t wire_receive(int sock, void *data, size_t len, int *fds, size_t max, size_t *ret_n);
 

@@ -46,7 +46,7 @@ static const struct node nodes[] = {
 	RO(     "metrics",      N_ROOT | N_OBS | N_ALL,          show_metrics,                "the same and more, in Prometheus' text format"),
 
 	RW(     "cmd",          N_FRESH | N_CONFIG | N_SESSION, "stopped", show_field, store_cmd, "cmd", "the command: words quoted as for a shell, or a JSON array; writing it starts the container"),
-	FIELD(  "start",                              "next",                                 "1: writing cmd starts it; 0: writing cmd only stores it"),
+	FIELD(  "start",                              "live",                                 "1: writing cmd starts it; 0: writing cmd only stores it"),
 	RW(     "ctl",          N_FRESH | N_CONST | N_SESSION, "live", show_ctl,       store_ctl, NULL, "the verbs: write one and it is so when the write returns"),
 	RO(     "state",        N_OBS | N_STATE | N_POLL | N_SESSION, show_state,                  "one of created running paused stopping restarting exited"),
 	RO(     "status",       N_OBS | N_POLL | N_SESSION,      show_status,                 "all about it, as Key:<tab>value lines"),

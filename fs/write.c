@@ -126,6 +126,8 @@ static void write_row(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t si
 		r = list_write(&w.h->ref, &w.h->writer->list, buf, size, &err);
 	else if (r == 0)
 		r = write_op_new(&w, buf, &op, &err);
+	if (r < 0 && (node->flags & N_MULTI) && w.h->writer)
+		list_refuse(&w.h->ref, &w.h->writer->list);
 	if (r < 0 || !op)
 		write_answer(&w, NULL, NULL, 0, &err);
 	else

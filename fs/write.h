@@ -143,6 +143,8 @@ void list_unlock(const struct container *c);
 /** list_write() - take @size more bytes. 0; -errno with a sentence and nothing of them in force. */
 int list_write(const struct node_ref *ref, struct write_list *list, const char *buf, size_t size,
 	       struct ctn_err *err);
+/** list_refuse() - a write was refused before that: give back what a truncation took. */
+void list_refuse(const struct node_ref *ref, struct write_list *list);
 /** list_truncate() - @list NULL: nobody writes after it. */
 int list_truncate(const struct node_ref *ref, struct write_list *list, struct ctn_err *err);
 /** list_release() - 0, or -errno for an incomplete line that never made sense. Frees its members.

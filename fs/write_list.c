@@ -247,6 +247,13 @@ int list_write(const struct node_ref *ref, struct write_list *l, const char *buf
 	return r;
 }
 
+void list_refuse(const struct node_ref *ref, struct write_list *l)
+{
+	list_lock(ref->c);
+	restore(ref, l);
+	list_unlock(ref->c);
+}
+
 /* The descriptor's part of a truncation. */
 static int forget(const struct node_ref *ref, struct write_list *l, struct ctn_err *err)
 {

@@ -12,13 +12,14 @@ enum { READ_AT_ONCE = 16, X32_BIT = 0x40000000 };
 /* It goes on where another monitor has left off. What makes no sense is as if it were not there. */
 static uint64_t find_newest(int fd)
 {
-	struct wire_denied some[READ_AT_ONCE];
 	uint64_t newest = 0;
 
 	for (size_t at = 0; at < WIRE_DENIED_KEPT; at += READ_AT_ONCE) {
+		struct wire_denied some[READ_AT_ONCE] = {0};
 		ssize_t n = pread(fd, some, sizeof(some), (off_t)(at * sizeof(some[0])));
 
-		for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(some[0]); i++) {
+		/* One that is cut may be whole once there is something behind it. */
+		for (size_t i = 0; n > 0 && i * sizeof(some[0]) < (size_t)n; i++) {
 			if (some[i].number > newest && some[i].again == some[i].number &&
 			    some[i].number % WIRE_DENIED_KEPT == at + i)
 				newest = some[i].number;

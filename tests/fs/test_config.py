@@ -218,6 +218,13 @@ def test_taking_a_change_back_is_not_pending(ctn):
     assert ctn.get("pending") == ""
 
 
+def test_start_says_what_was_written(idle):
+    """It is not the running program's."""
+    for value in ("0", "1"):
+        assert idle.put("start", value).get("start") == value
+        assert "start" not in idle.get("pending")
+
+
 def test_start_0_only_stores(ctn):
     ctn.put("start", "0")
     ctn.put("cmd", "sh -c 'exit 4'")

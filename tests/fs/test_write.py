@@ -139,6 +139,15 @@ def test_large_output_arrives_in_pieces(ctn):
     assert len(own_env(ctn)) == 2000
 
 
+@pytest.mark.parametrize("text, offset", [("B=\0\n", None), ("B=2\n", 4096)])
+def test_a_refused_write_restores_what_was_emptied(ctn, text, offset):
+    ctn.put("env", "A=1")
+    with truncating(ctn, "env") as f:
+        assert f.write(text, offset) == errno.EINVAL
+        assert own_env(ctn) == ["A=1"]
+    assert own_env(ctn) == ["A=1"]
+
+
 def test_truncation_alone_empties(ctn):
     ctn.put("env", "A=1")
     ctn.server.sh(": > %s/env" % ctn.name)

@@ -8,10 +8,10 @@
 #include "monitor/monitor.h"
 #include "state_log.h"
 
-enum { READ_MAX = 256 << 10, EACH_MAX = 64 << 10, PIECES_MAX = 24 };
+enum { READ_MAX = 256 << 10, FILL = 16 << 10, EACH_MAX = 64 << 10, PIECES_MAX = 24 };
 
 /* @n: entries. @piece: bytes read at once. @hole: bytes at the beginning of the log that were
- * dropped. */
+ * dropped. @tail: bits; the upper ones: how much of the same byte is behind the log. */
 struct head {
 	uint32_t max, cleared;
 	uint16_t n, piece, hole;
@@ -111,12 +111,15 @@ static void go_on(const struct head *h)
 	close(log.index);
 }
 
-static void put_log(const char *data, size_t size, size_t hole)
+static void put_log(const char *data, size_t size, size_t fill, size_t hole)
 {
+	static char filling[15 * FILL];
 	ctn_autoclose int fd = -1;
 
 	fuzz_put(dir, WIRE_LOG_NAME, data, size);
-	fd = openat(dir, WIRE_LOG_NAME, O_RDWR | O_CLOEXEC);
+	fd = openat(dir, WIRE_LOG_NAME, O_RDWR | O_APPEND | O_CLOEXEC);
+	memset(filling, 'y', fill);
+	FUZZ_CHECK(fd >= 0 && io_write_all(fd, filling, fill) == 0);
 	if (hole)
 		FUZZ_CHECK(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 				     (off_t)hole) == 0);
@@ -139,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	index = index < size ? index : size;
 	fd = fuzz_free_fd();
 	fuzz_put(dir, WIRE_INDEX_NAME, data, index);
-	put_log((const char *)data + index, size - index, h.hole);
+	put_log((const char *)data + index, size - index, (size_t)(h.tail >> 4) * FILL, h.hole);
 	check_views(&h);
 	go_on(&h);
 	check_views(&h);

@@ -113,11 +113,27 @@ static void test_end(void)
 	CHECK(wire_receive(-1, data, sizeof(data), NULL, 0, NULL) == -EBADF);
 }
 
+/* Who went without having read all has still said what it said. */
+static void test_reset(void)
+{
+	char data[64];
+
+	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	CHECK(wire_send(pair[1], "for nobody", 10, NULL, 0) == 10);
+	CHECK(wire_send(pair[0], "why", 3, NULL, 0) == 3);
+	close(pair[0]);
+	CHECK(wire_receive(pair[1], data, sizeof(data), NULL, 0, NULL) == 3);
+	CHECK(memcmp(data, "why", 3) == 0);
+	CHECK(wire_receive(pair[1], data, sizeof(data), NULL, 0, NULL) == 0);
+	close(pair[1]);
+}
+
 static const struct check_test tests[] = {
 	{"descriptors", test_descriptors},
 	{"too many descriptors", test_too_many_descriptors},
 	{"descriptors that were cut", test_cut_descriptors},
 	{"end of the connection", test_end},
+	{"end without having read all", test_reset},
 };
 
 int main(void)
