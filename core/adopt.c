@@ -26,8 +26,12 @@ enum { HELLO_MS = 5000, GONE_MS = 2000 };
 
 static int monitor_connect(const struct container *c, int *ret, struct ctn_err *err)
 {
-	int sock = wire_connect(c->run_dirfd);
+	ctn_autoclose int dir = -1;
+	int sock, r = container_run_dir(c, &dir, err);
 
+	if (r < 0)
+		return r;
+	sock = wire_connect(dir);
 	if (sock < 0)
 		return ctn_fail(err, -sock, "connect to the monitor: %s", strerrordesc_np(-sock));
 	*ret = sock;
@@ -161,7 +165,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 	char *skeleton = NULL;
 	struct ctn_err err = {0};
 
-	if (state_load_run(c->run_dirfd, &spec, &skeleton, &base, NULL) == 0 &&
+	if (container_load_run(c, &spec, &skeleton, &base, NULL) == 0 &&
 	    cgroup_leaf_oom_kills(c->cgroup, &kills, NULL) == 0)
 		e.oom_killed = kills > base;
 	c->started = e.started;
@@ -169,7 +173,7 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 	oom_note(c, e.finished);
 	spec_put(spec);
 	free(skeleton);
-	if (state_save_exit(c->dirfd, &e, &err) < 0)
+	if (container_save_exit(c, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
@@ -183,7 +187,7 @@ static void account(struct container *c)
 	struct wire_status status;
 	bool told;
 
-	if (state_load_status(c->run_dirfd, &status, NULL) < 0 || !same_boot(&status))
+	if (container_load_status(c, &status) < 0 || !same_boot(&status))
 		return;
 	told = c->has_exit && c->exit.started == status.started && c->exit.finished;
 	if (status.phase == WIRE_RUNNING && adopt_orphan(c, &status))
@@ -198,14 +202,13 @@ static bool was_starting(const struct container *c)
 {
 	struct wire_status status;
 
-	return state_load_status(c->run_dirfd, &status, NULL) == 0 && same_boot(&status) &&
+	return container_load_status(c, &status) == 0 && same_boot(&status) &&
 	       status.phase == WIRE_STARTING;
 }
 
 static bool monitor_lives(const struct container *c)
 {
-	ctn_autoclose int lock = openat(c->run_dirfd, WIRE_LOCK_NAME,
-					O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	ctn_autoclose int lock = container_open_run(c, WIRE_LOCK_NAME, O_RDWR);
 
 	return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0;
 }
@@ -243,7 +246,7 @@ static void adopt_run(struct container *c)
 
 static int adopt_open(struct container *c, struct ctn_err *err)
 {
-	int r = container_open_dirs(c, err);
+	int r = container_make_run_dir(c, err);
 
 	if (r == 0)
 		r = container_cgroup_open(c, err);

@@ -13,25 +13,30 @@
  * least that one ran. */
 void adopt_exit_record(struct container *c)
 {
+	ctn_autoclose int dir = -1;
 	struct ctn_err err = {0};
-	int r = state_load_exit(c->dirfd, &c->exit, &err);
+	int r = container_state_dir(c, &dir, &err);
 
+	if (r == 0)
+		r = state_load_exit(dir, &c->exit, &err);
 	c->has_exit = r != -ENOENT;
 	if (r == 0 || r == -ENOENT)
 		return;
 	(void)ctn_fail_context(&err, "how its last run ended is not known");
 	container_note_error(c->engine, c, "exit", &err);
 	c->exit = (struct state_exit){.code = 255, .unknown = true, .finished = ctn_now()};
-	if (state_save_exit(c->dirfd, &c->exit, &err) < 0)
+	if (container_save_exit(c, &c->exit, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 }
 
 /* Without it what was cleared is there again: better than nothing of all. */
 void adopt_log_start(struct container *c)
 {
+	ctn_autoclose int dir = -1;
 	struct ctn_err err = {0};
 
-	if (state_load_log_start(c->dirfd, &c->log_start, &c->log_uncounted, &err) == 0)
+	if (container_state_dir(c, &dir, &err) == 0 &&
+	    state_load_log_start(dir, &c->log_start, &c->log_uncounted, &err) == 0)
 		return;
 	c->log_start = c->log_uncounted = 0;
 	(void)ctn_fail_context(&err, "what was removed from the log may be there again");
@@ -83,7 +88,7 @@ void adopt_running_spec(struct container *c)
 	char *skeleton = NULL;
 	struct ctn_err err = {0};
 
-	if (state_load_run(c->run_dirfd, &spec, &skeleton, &c->oom_base, &err) < 0) {
+	if (container_load_run(c, &spec, &skeleton, &c->oom_base, &err) < 0) {
 		container_note_error(c->engine, c, "spec", &err);
 		spec = spec_get(c->spec);
 	}

@@ -27,7 +27,7 @@ enum cgroup_controller {
 extern const char *const cgroup_controller_names[CG_CONTROLLERS];
 
 struct cgroup_root; /* the server's directory in each hierarchy; immutable once opened */
-struct cgroup_leaf; /* one container's directory in each; immutable while it exists */
+struct cgroup_leaf; /* one container's directory in each; immutable, goes before its root */
 
 /**
  * cgroup_root_open() - find the mounted hierarchies and make the server's directory in each.
@@ -78,7 +78,7 @@ int cgroup_leaf_open(struct cgroup_root *root, const char *name, struct cgroup_l
  *        with groups: v1's with the freezer, or the first. Listing, killing and freezing work as
  *        for any other; knobs of the controllers that it lacks are -EOPNOTSUPP. A process that is
  *        to be in it is in @parent in all other hierarchies: cgroup_leaf_child_attach_fds(). v2:
- *        cgroup_leaf_dirfd(), as usual.
+ *        cgroup_leaf_birthplace(), as usual.
  *
  * What holds for the parent holds for it, and what is done to the parent is done to it: frozen with
  * it, killed with it, listed and counted in it, removed with it. A cpuset below is a copy of the
@@ -105,7 +105,7 @@ int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct 
 int cgroup_leaf_child_remove(const struct cgroup_leaf *parent, const char *name, unsigned ms,
 			     struct ctn_err *err);
 
-/** cgroup_leaf_free() - close the descriptors; the directories stay. NULL is fine. */
+/** cgroup_leaf_free() - forget it; the directories stay. NULL is fine. */
 void cgroup_leaf_free(struct cgroup_leaf *leaf);
 
 /** cgroup_leaf_remove() - rmdir the directories called @name in every hierarchy, children first;
@@ -124,14 +124,16 @@ int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, c
  * @ret_fds: v1: each hierarchy's `tasks`, open for writing: a single-threaded process writes "0" to
  * each, which costs no RCU grace period (cgroup.procs would); the freezer's is the first, where
  * `exec` looks whether the container is paused. v2: none here (CLONE_INTO_CGROUP takes
- * cgroup_leaf_dirfd()). The caller closes them. At most CG_CONTROLLERS. Return: the number of
+ * cgroup_leaf_birthplace()). The caller closes them. At most CG_CONTROLLERS. Return: the number of
  * descriptors, or -errno.
  */
 int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTROLLERS],
 			   struct ctn_err *err);
 
-/** cgroup_leaf_dirfd() - v2: the directory for CLONE_INTO_CGROUP, owned by the leaf; v1: -1. */
-int cgroup_leaf_dirfd(const struct cgroup_leaf *leaf);
+/** cgroup_leaf_birthplace() - v2: the directory for CLONE_INTO_CGROUP; the caller closes it. v1:
+ * -EOPNOTSUPP. cgroup_leaf_has_births(): whether there is one. */
+int cgroup_leaf_birthplace(const struct cgroup_leaf *leaf, int *ret, struct ctn_err *err);
+bool cgroup_leaf_has_births(const struct cgroup_leaf *leaf);
 
 /** cgroup_leaf_procs() - pids (thread group ids) of all processes in it, ascending, to be freed.
  * @ret_n: how many. */

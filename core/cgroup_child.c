@@ -30,25 +30,29 @@ static unsigned child_controllers(const struct cgroup_leaf *leaf, const struct c
 }
 
 static int child_dir(const struct cgroup_leaf *leaf, const struct cgroup_dir *parent,
-		     const char *name, int *ret_fd, struct ctn_err *err)
+		     const char *name, uint64_t *ret_ino, struct ctn_err *err)
 {
-	bool made = mkdirat(parent->fd, name, 0755) == 0;
-	ctn_autoclose int fd = -1;
-	int r = 0;
+	ctn_autoclose int above = -1, fd = -1;
+	int r = cgroup_dir_open(parent, &above, err);
+	struct stat st;
+	bool made;
 
+	if (r < 0)
+		return r;
+	made = mkdirat(above, name, 0755) == 0;
 	if (!made && errno != EEXIST)
 		return ctn_fail_errno(err, "make the control group %s/%s", parent->path, name);
-	fd = openat(parent->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
+	fd = openat(above, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return ctn_fail_errno(err, "open the control group %s/%s", parent->path, name);
 	if (leaf->ops->child_init)
-		r = leaf->ops->child_init(parent->controllers, parent->fd, fd, err);
+		r = leaf->ops->child_init(parent->controllers, above, fd, err);
 	if (r < 0) {
 		if (made)
-			(void)unlinkat(parent->fd, name, AT_REMOVEDIR); /* r says why */
+			(void)unlinkat(above, name, AT_REMOVEDIR); /* r says why */
 		return r;
 	}
-	*ret_fd = ctn_take_fd(fd);
+	*ret_ino = st.st_ino;
 	return 0;
 }
 
@@ -58,7 +62,8 @@ int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
 	const struct cgroup_dir *dir = &parent->dirs[child_hierarchy(parent)];
 	ctn_autofree struct cgroup_leaf *leaf = NULL;
 	ctn_autofree char *path = NULL;
-	int fd = -1, r = cgroup_name_check(name, err);
+	uint64_t ino = 0;
+	int r = cgroup_name_check(name, err);
 
 	if (r < 0)
 		return r;
@@ -67,15 +72,17 @@ int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
 		path = NULL;
 		return ctn_fail(err, ENOMEM, "no memory for a control group");
 	}
-	r = child_dir(parent, dir, name, &fd, err);
+	r = child_dir(parent, dir, name, &ino, err);
 	if (r < 0)
 		return r;
 	leaf->version = parent->version;
 	leaf->ops = parent->ops;
 	leaf->n = 1;
 	leaf->dirs[0] = (struct cgroup_dir){
-		.fd = fd,
+		.base = dir->base,
 		.path = ctn_take_ptr(path),
+		.at = dir->at,
+		.ino = ino,
 		.controllers = child_controllers(parent, dir),
 		.depth = dir->depth + 1,
 	};
@@ -83,23 +90,25 @@ int cgroup_leaf_child_open(const struct cgroup_leaf *parent, const char *name,
 	return 0;
 }
 
-/* The number of the descriptor stays, and always means one of the two. */
+/* Whoever looks meanwhile finds one of the two. */
 int cgroup_leaf_child_renew(const struct cgroup_leaf *parent, const char *name,
 			    const struct cgroup_leaf *child, struct ctn_err *err)
 {
-	struct cgroup_leaf *fresh = NULL;
-	int r = cgroup_leaf_child_open(parent, name, &fresh, err);
+	struct cgroup_leaf *known = (struct cgroup_leaf *)child; /* all else of it never changes */
+	uint64_t ino = 0;
+	int r = cgroup_name_check(name, err);
 
-	if (r == 0 && dup3(fresh->dirs[0].fd, child->dirs[0].fd, O_CLOEXEC) < 0)
-		r = ctn_fail_errno(err, "keep the control group %s", fresh->dirs[0].path);
-	cgroup_leaf_free(fresh);
+	if (r == 0)
+		r = child_dir(parent, &parent->dirs[child_hierarchy(parent)], name, &ino, err);
+	if (r == 0)
+		known->dirs[0].ino = ino;
 	return r;
 }
 
 int cgroup_leaf_child_attach_fds(const struct cgroup_leaf *parent, const struct cgroup_leaf *child,
 				 int ret_fds[CG_CONTROLLERS], struct ctn_err *err)
 {
-	struct cgroup_leaf both = *parent; /* borrows the descriptors of the two */
+	struct cgroup_leaf both = *parent; /* borrows the paths of the two */
 
 	both.dirs[child_hierarchy(parent)] = child->dirs[0];
 	return cgroup_leaf_attach_fds(&both, ret_fds, err);
@@ -119,7 +128,12 @@ int cgroup_leaf_child_remove(const struct cgroup_leaf *parent, const char *name,
 			     struct ctn_err *err)
 {
 	const struct cgroup_dir *dir = &parent->dirs[child_hierarchy(parent)];
+	ctn_autoclose int above = -1;
 	int r = cgroup_name_check(name, err);
 
-	return r < 0 ? r : cgroup_remove_at(dir->fd, dir->path, name, cgroup_now() + ms, err);
+	if (r == 0)
+		r = cgroup_dir_open(dir, &above, err);
+	if (r == -ENOENT) /* and all below it */
+		return cgroup_forgive(err);
+	return r < 0 ? r : cgroup_remove_at(above, dir->path, name, cgroup_now() + ms, err);
 }

@@ -104,7 +104,7 @@ static int cpu_share_write(const struct cgroup_leaf *leaf, int k, const char *te
 			   uint64_t max, int version, uint64_t (*convert)(uint64_t),
 			   const char *accepted, struct ctn_err *err)
 {
-	bool lacking = cgroup_leaf_fd(leaf, CG_CPU, &(int){0}, NULL) < 0;
+	bool lacking = !cgroup_leaf_dir(leaf, CG_CPU);
 	uint64_t value = 0;
 	int r = cgroup_number_parse(k, text, min, max, lacking, accepted, &value, err);
 

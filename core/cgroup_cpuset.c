@@ -69,8 +69,8 @@ static bool is_subset(const struct number_set *a, const struct number_set *of)
 static int parent_list(const struct cgroup_leaf *leaf, const char *file, char **ret,
 		       struct ctn_err *err)
 {
+	ctn_autoclose int fd = -1;
 	char path[64];
-	int fd = -1;
 	int r = cgroup_leaf_fd(leaf, CG_CPUSET, &fd, err);
 
 	if (r < 0)

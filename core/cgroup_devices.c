@@ -317,8 +317,8 @@ int cgroup_devices_attach(int dirfd, int prog, bool replace, struct ctn_err *err
 int cgroup_leaf_set_devices(const struct cgroup_leaf *leaf, const struct cgroup_device *list,
 			    size_t n, struct ctn_err *err)
 {
-	ctn_autoclose int prog = -1;
-	int fd = -1, r = cgroup_leaf_fd(leaf, CG_DEVICES, &fd, err);
+	ctn_autoclose int prog = -1, fd = -1;
+	int r = cgroup_leaf_fd(leaf, CG_DEVICES, &fd, err);
 
 	if (r < 0)
 		return r;

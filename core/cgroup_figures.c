@@ -50,16 +50,25 @@ static const struct source sources[2][CGF_COUNT] = {
 };
 /* clang-format on */
 
+static bool is_gone(const struct cgroup_dir *dir)
+{
+	ctn_autoclose int fd = -1;
+
+	return cgroup_dir_open(dir, &fd, NULL) < 0 || faccessat(fd, "cgroup.procs", F_OK, 0) < 0;
+}
+
 /* Opening costs four times what reading does, and those that every list shows are read again and
  * again: their files stay open. @kept: where, 1 more than the descriptor; NULL: it is not to be. */
-static ssize_t read_text(int dirfd, const char *file, _Atomic int *kept, char *text)
+static ssize_t read_text(const struct cgroup_dir *dir, const char *file, _Atomic int *kept,
+			 char *text)
 {
 	ctn_autoclose int fd = -1;
 	int before = 0;
 
 	if (kept && *kept)
 		return pread(*kept - 1, text, FIGURE_BYTES_MAX, 0);
-	fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	/* Whose group has gone is on no list: no need to look whether it is still the same. */
+	fd = cgroup_open_below(dir, file);
 	if (fd < 0)
 		return -1;
 	if (kept && atomic_fetch_add(&n_kept, 1) < KEPT_MAX &&
@@ -82,16 +91,17 @@ void cgroup_figures_close(struct cgroup_leaf *leaf)
 
 /* Return: 0; -ENOENT: the whole group is gone; -ESRCH: there is no such file, or it says nothing.
  */
-static int read_source(int dirfd, const struct source *s, _Atomic int *kept, uint64_t *ret)
+static int read_source(const struct cgroup_dir *dir, const struct source *s, _Atomic int *kept,
+		       uint64_t *ret)
 {
 	/* v1 counts pages in a long, so its "none" is the largest whole number of pages. */
 	const uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
 	char text[FIGURE_BYTES_MAX + 1];
-	ssize_t n = read_text(dirfd, s->file, kept, text);
+	ssize_t n = read_text(dir, s->file, kept, text);
 	uint64_t value;
 
 	if (n <= 0)
-		return faccessat(dirfd, "cgroup.procs", F_OK, 0) < 0 ? -ENOENT : -ESRCH;
+		return is_gone(dir) ? -ENOENT : -ESRCH;
 	text[n] = '\0';
 	if (s->key) {
 		value = cgroup_key(text, s->key);
@@ -114,10 +124,11 @@ int cgroup_leaf_figures(const struct cgroup_leaf *leaf, size_t n, uint64_t *ret)
 
 	for (size_t i = 0; i < n; i++) {
 		const struct source *s = &sources[leaf->version == 2][i];
-		int fd = -1, r = -ESRCH;
+		const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, s->controller);
+		int r = -ESRCH;
 
-		if (cgroup_leaf_fd(leaf, s->controller, &fd, NULL) == 0)
-			r = read_source(fd, s, i < CGF_KEPT ? kept + i : NULL, &ret[i]);
+		if (dir)
+			r = read_source(dir, s, i < CGF_KEPT ? kept + i : NULL, &ret[i]);
 		if (r == -ENOENT)
 			return r;
 		if (r < 0)

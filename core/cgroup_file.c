@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cgroup_private.h"
@@ -13,15 +15,39 @@
 
 enum { WORD_ROOM = 64 };
 
+int cgroup_dir_open(const struct cgroup_dir *dir, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int fd = openat(dir->base, dir->path + dir->at,
+				      O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 && errno != ENOENT)
+		return ctn_fail_errno(err, "open the control group %s", dir->path);
+	if (fd < 0 || (dir->ino && (fstat(fd, &st) < 0 || st.st_ino != dir->ino)))
+		return ctn_fail(err, ENOENT, "the control group %s is gone", dir->path);
+	*ret = ctn_take_fd(fd);
+	return 0;
+}
+
+const struct cgroup_dir *cgroup_leaf_dir(const struct cgroup_leaf *leaf, enum cgroup_controller c)
+{
+	for (size_t i = 0; i < leaf->n; i++) {
+		if (leaf->dirs[i].controllers & CG_BIT(c))
+			return &leaf->dirs[i];
+	}
+	return NULL;
+}
+
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err)
 {
-	for (size_t i = 0; i < leaf->n; i++) {
-		if (leaf->dirs[i].controllers & CG_BIT(c)) {
-			*ret = leaf->dirs[i].fd;
-			return 0;
-		}
-	}
+	const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, c);
+
+	return dir ? cgroup_dir_open(dir, ret, err) : cgroup_lacks(leaf, c, err);
+}
+
+int cgroup_lacks(const struct cgroup_leaf *leaf, enum cgroup_controller c, struct ctn_err *err)
+{
 	return ctn_fail(err, EOPNOTSUPP, "the %s controller is not available here (cgroup v%d)",
 			leaf->version == 2 && c == CG_BLKIO ? "io" : cgroup_controller_names[c],
 			leaf->version);
@@ -38,22 +64,52 @@ static int explain_missing(int dirfd, const char *file, int r, struct ctn_err *e
 	return r;
 }
 
+int cgroup_open_below(const struct cgroup_dir *dir, const char *file)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/%s", dir->path + dir->at, file);
+
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -1;
+	return openat(dir->base, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* In one step where that cannot be another group's. */
+static int open_file(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
+		     int *ret, struct ctn_err *err)
+{
+	const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, c);
+	ctn_autoclose int dirfd = -1;
+	int fd = dir && !dir->ino ? cgroup_open_below(dir, file) : -1, r;
+
+	if (fd < 0) {
+		r = cgroup_leaf_fd(leaf, c, &dirfd, err);
+		if (r < 0)
+			return r;
+		fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		return explain_missing(dirfd, file, ctn_fail_errno(err, "open %s", file), err);
+	*ret = fd;
+	return 0;
+}
+
 int cgroup_file_read(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 		     char **ret, struct ctn_err *err)
 {
-	int fd = -1;
-	int r = cgroup_leaf_fd(leaf, c, &fd, err);
+	ctn_autoclose int fd = -1;
+	int r = open_file(leaf, c, file, &fd, err);
 
 	if (r < 0)
 		return r;
-	r = io_read_at(fd, file, CGROUP_FILE_MAX, ret, NULL, err);
-	return r < 0 ? explain_missing(fd, file, r, err) : 0;
+	r = io_read_fd(fd, file, CGROUP_FILE_MAX, ret, NULL, err);
+	return r == -ENODEV ? explain_missing(-1, file, r, err) : r;
 }
 
 int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 		      const char *text, struct ctn_err *err)
 {
-	int fd = -1;
+	ctn_autoclose int fd = -1;
 	int r = cgroup_leaf_fd(leaf, c, &fd, err);
 
 	if (r < 0)
@@ -65,13 +121,10 @@ int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, 
 }
 
 /* A file that holds one number: no list, so that one read has all of it. */
-static int read_word(int dirfd, const char *file, char ret[WORD_ROOM], struct ctn_err *err)
+static int read_word(int fd, const char *file, char ret[WORD_ROOM], struct ctn_err *err)
 {
-	ctn_autoclose int fd = openat(dirfd, file, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
-	if (fd < 0)
-		return ctn_fail_errno(err, "open %s", file);
 	do
 		n = read(fd, ret, WORD_ROOM - 1);
 	while (n < 0 && errno == EINTR);
@@ -89,13 +142,14 @@ int cgroup_file_read_u64(const struct cgroup_leaf *leaf, enum cgroup_controller 
 	uint64_t none = (uint64_t)INT64_MAX & ~((uint64_t)sysconf(_SC_PAGESIZE) - 1);
 	char text[WORD_ROOM];
 	uint64_t value = 0;
-	int fd = -1, r = cgroup_leaf_fd(leaf, c, &fd, err);
+	ctn_autoclose int fd = -1;
+	int r = open_file(leaf, c, file, &fd, err);
 
 	if (r < 0)
 		return r;
 	r = read_word(fd, file, text, err);
 	if (r < 0)
-		return explain_missing(fd, file, r, err);
+		return r == -ENODEV ? explain_missing(-1, file, r, err) : r;
 	if (strcmp(text, "max") == 0 || strcmp(text, "-1") == 0) {
 		*ret = CTN_MAX;
 		return 0;

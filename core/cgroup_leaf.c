@@ -34,12 +34,13 @@ static int server_dir(const struct cgroup_root *root, size_t i, int *ret, struct
 
 /* Return: 1 when the directory was made, 0 when it was there, -ENOENT or -ENODEV when the server's
  * directory went away meanwhile, -errno. */
-static int leaf_dir_try(const struct cgroup_root *root, size_t i, const char *name, int *ret_fd,
-			struct ctn_err *err)
+static int leaf_dir_try(const struct cgroup_root *root, size_t i, const char *name,
+			uint64_t *ret_ino, struct ctn_err *err)
 {
 	const struct cgroup_hierarchy *h = &root->hier[i];
 	ctn_autoclose int parent = -1, fd = -1;
 	int r = server_dir(root, i, &parent, err);
+	struct stat st;
 	bool made;
 
 	if (r < 0)
@@ -52,13 +53,14 @@ static int leaf_dir_try(const struct cgroup_root *root, size_t i, const char *na
 	if (fd < 0)
 		return ctn_fail_errno(err, "open the control group %s/%s/%s", h->mount, h->rel,
 				      name);
-	r = root->ops->leaf_init(root, h->controllers, parent, fd, made, err);
+	r = fstat(fd, &st) < 0 ? ctn_fail_errno(err, "look at the control group %s", name)
+			       : root->ops->leaf_init(root, h->controllers, parent, fd, made, err);
 	if (r < 0) {
 		if (made)
 			(void)unlinkat(parent, name, AT_REMOVEDIR); /* r already says why */
 		return r;
 	}
-	*ret_fd = ctn_take_fd(fd);
+	*ret_ino = st.st_ino;
 	return made;
 }
 
@@ -73,24 +75,33 @@ static unsigned components(const char *rel)
 	return n;
 }
 
+/* An id, which is given once. */
+static bool is_unique(const char *name)
+{
+	return strlen(name) == 64 && strspn(name, "0123456789abcdef") == 64;
+}
+
 static int leaf_dir(const struct cgroup_root *root, size_t i, const char *name,
 		    struct cgroup_dir *ret, struct ctn_err *err)
 {
 	const struct cgroup_hierarchy *h = &root->hier[i];
 	ctn_autofree char *path = NULL;
-	int r = -ENOENT, fd = -1;
+	uint64_t ino = 0;
+	int r = -ENOENT;
 
 	if (asprintf(&path, "%s/%s/%s", h->mount, h->rel, name) < 0) {
 		path = NULL;
 		return ctn_fail(err, ENOMEM, "no memory for a control group's path");
 	}
 	for (int try = 0; try < CGROUP_RETRIES && (r == -ENOENT || r == -ENODEV); try++)
-		r = leaf_dir_try(root, i, name, &fd, err);
+		r = leaf_dir_try(root, i, name, &ino, err);
 	if (r < 0)
 		return r;
 	(void)cgroup_forgive(err); /* of the tries before */
-	ret->fd = fd;
+	ret->base = h->mountfd;
 	ret->path = ctn_take_ptr(path);
+	ret->at = strlen(h->mount) + 1;
+	ret->ino = is_unique(name) ? 0 : ino;
 	ret->controllers = h->controllers;
 	ret->depth = components(h->rel) + 1;
 	return r;
@@ -133,10 +144,8 @@ void cgroup_leaf_free(struct cgroup_leaf *leaf)
 	if (!leaf)
 		return;
 	cgroup_figures_close(leaf);
-	for (size_t i = 0; i < leaf->n; i++) {
-		close(leaf->dirs[i].fd);
+	for (size_t i = 0; i < leaf->n; i++)
 		free(leaf->dirs[i].path);
-	}
 	free(leaf);
 }
 
@@ -239,20 +248,16 @@ int cgroup_leaf_remove(struct cgroup_root *root, const char *name, unsigned ms, 
 int cgroup_leaf_path(const struct cgroup_leaf *leaf, enum cgroup_controller c, char **ret,
 		     struct ctn_err *err)
 {
-	int fd = -1;
-	int r = cgroup_leaf_fd(leaf, c, &fd, err);
+	const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, c);
+	char *path;
 
-	for (size_t i = 0; r == 0 && i < leaf->n; i++) {
-		if (leaf->dirs[i].fd == fd) {
-			char *path = strdup(leaf->dirs[i].path);
-
-			if (!path)
-				return ctn_fail(err, ENOMEM, "no memory for a path");
-			*ret = path;
-			break;
-		}
-	}
-	return r;
+	if (!dir)
+		return cgroup_lacks(leaf, c, err);
+	path = strdup(dir->path);
+	if (!path)
+		return ctn_fail(err, ENOMEM, "no memory for a path");
+	*ret = path;
+	return 0;
 }
 
 static void freezer_first(const struct cgroup_leaf *leaf, int *fds)
@@ -276,10 +281,13 @@ int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTRO
 	if (leaf->version == 2)
 		return 0;
 	for (size_t i = 0; i < leaf->n; i++, n++) {
-		fds[n] = openat(leaf->dirs[i].fd, "tasks", O_WRONLY | O_CLOEXEC);
-		if (fds[n] < 0) {
-			int r = ctn_fail_errno(err, "open %s/tasks", leaf->dirs[i].path);
+		ctn_autoclose int dir = -1;
+		int r = cgroup_dir_open(&leaf->dirs[i], &dir, err);
 
+		fds[n] = r < 0 ? r : openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
+		if (fds[n] < 0) {
+			if (r == 0)
+				r = ctn_fail_errno(err, "open %s/tasks", leaf->dirs[i].path);
 			while (n-- > 0)
 				close(fds[n]);
 			return r;
@@ -290,7 +298,14 @@ int cgroup_leaf_attach_fds(const struct cgroup_leaf *leaf, int ret_fds[CG_CONTRO
 	return n;
 }
 
-int cgroup_leaf_dirfd(const struct cgroup_leaf *leaf)
+bool cgroup_leaf_has_births(const struct cgroup_leaf *leaf)
 {
-	return leaf->version == 2 ? leaf->dirs[0].fd : -1;
+	return leaf->version == 2;
+}
+
+int cgroup_leaf_birthplace(const struct cgroup_leaf *leaf, int *ret, struct ctn_err *err)
+{
+	if (leaf->version != 2)
+		return ctn_fail(err, EOPNOTSUPP, "no process is born in a cgroup of version 1");
+	return cgroup_dir_open(&leaf->dirs[0], ret, err);
 }

@@ -29,9 +29,8 @@ int cgroup_memory_limit_write(const struct cgroup_leaf *leaf, const char *text, 
 		return r;
 	r = leaf->ops->memory_limit_set(leaf, bytes, err);
 	/* A v1 refusal of "max" because swap is limited is not a limit that cannot be had. */
-	return cgroup_finish(
-		r, cgroup_leaf_fd(leaf, CG_MEMORY, &(int){0}, NULL) < 0 && bytes == CTN_MAX,
-		K_MEMORY_LIMIT, err);
+	return cgroup_finish(r, !cgroup_leaf_dir(leaf, CG_MEMORY) && bytes == CTN_MAX,
+			     K_MEMORY_LIMIT, err);
 }
 
 int cgroup_memory_high_read(const struct cgroup_leaf *leaf, FILE *out, struct ctn_err *err)

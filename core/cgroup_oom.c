@@ -30,7 +30,8 @@ static int watch_v1(int dirfd, int *ret, struct ctn_err *err)
 int cgroup_leaf_oom_watch(const struct cgroup_leaf *leaf, int *ret, uint32_t *ret_events,
 			  struct ctn_err *err)
 {
-	int dirfd = -1, fd, r = cgroup_leaf_fd(leaf, CG_MEMORY, &dirfd, err);
+	ctn_autoclose int dirfd = -1;
+	int fd, r = cgroup_leaf_fd(leaf, CG_MEMORY, &dirfd, err);
 
 	if (r < 0)
 		return r;
@@ -60,14 +61,10 @@ void cgroup_leaf_oom_clear(int fd)
  * add to the end. */
 bool cgroup_leaf_is_at(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *path)
 {
-	const struct cgroup_dir *dir = NULL;
+	const struct cgroup_dir *dir = cgroup_leaf_dir(leaf, c);
 	const char *part, *name, *found;
 	unsigned depth = 0;
 
-	for (size_t i = 0; i < leaf->n && !dir; i++) {
-		if (leaf->dirs[i].controllers & CG_BIT(c))
-			dir = &leaf->dirs[i];
-	}
 	if (!dir)
 		return false;
 	name = strrchr(dir->path, '/');

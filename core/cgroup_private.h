@@ -53,12 +53,17 @@ struct cgroup_root {
 	int devices_prog;
 };
 
-/* @fd: O_PATH. @depth: how many directories below the mount point. */
+/* No descriptor of it is kept: there may be thousands of leaves, and eight hierarchies. @base: what
+ * it is opened from, borrowed. @path: to tell people; from @at on what is below @base. @depth: how
+ * many directories below the mount point. @ino: never given to another group, so it tells this one
+ * from a later one of that name; 0: there will be none. */
 struct cgroup_dir {
-	int fd;
+	int base;
 	char *path;
+	size_t at;
 	unsigned controllers;
 	unsigned depth;
+	_Atomic uint64_t ino;
 };
 
 /* @figures: cgroup_figures.c's. */
@@ -182,9 +187,18 @@ int cgroup_remove_at(int parent, const char *path, const char *name, uint64_t de
 /* cgroup_figures.c */
 void cgroup_figures_close(struct cgroup_leaf *leaf);
 
-/* cgroup_file.c: small files of a leaf. A missing controller or file is -EOPNOTSUPP. */
+/* cgroup_file.c: small files of a leaf. A missing controller or file is -EOPNOTSUPP, a group that
+ * is gone -ENOENT. */
+/** cgroup_dir_open() - an O_PATH descriptor, the caller's. cgroup_leaf_fd() - of the one that has
+ * @c. cgroup_leaf_dir() - that itself, or NULL. */
+int cgroup_dir_open(const struct cgroup_dir *dir, int *ret, struct ctn_err *err);
 int cgroup_leaf_fd(const struct cgroup_leaf *leaf, enum cgroup_controller c, int *ret,
 		   struct ctn_err *err);
+/** cgroup_open_below() - a file of it, to be read; it may be in a later group of that name. -1. */
+int cgroup_open_below(const struct cgroup_dir *dir, const char *file);
+const struct cgroup_dir *cgroup_leaf_dir(const struct cgroup_leaf *leaf, enum cgroup_controller c);
+/** cgroup_lacks() - -EOPNOTSUPP, with the sentence about it. */
+int cgroup_lacks(const struct cgroup_leaf *leaf, enum cgroup_controller c, struct ctn_err *err);
 int cgroup_file_read(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,
 		     char **ret, struct ctn_err *err);
 int cgroup_file_write(const struct cgroup_leaf *leaf, enum cgroup_controller c, const char *file,

@@ -84,22 +84,21 @@ static int pid_compare(const void *a, const void *b)
 }
 
 /* Every process is in each hierarchy's directory; one listing is enough. */
-static int procs_dirfd(const struct cgroup_leaf *leaf)
+static const struct cgroup_dir *procs_dir(const struct cgroup_leaf *leaf)
 {
-	int fd = leaf->dirs[0].fd;
-
-	if (cgroup_leaf_fd(leaf, CG_PIDS, &fd, NULL) < 0)
-		(void)cgroup_leaf_fd(leaf, CG_FREEZER, &fd, NULL);
-	return fd;
+	return cgroup_leaf_dir(leaf, CG_PIDS) ?: cgroup_leaf_dir(leaf, CG_FREEZER) ?: leaf->dirs;
 }
 
 int cgroup_leaf_procs(const struct cgroup_leaf *leaf, pid_t **ret, size_t *ret_n,
 		      struct ctn_err *err)
 {
+	ctn_autoclose int fd = -1;
 	struct pid_list list = {0};
 	size_t n = 0;
-	int r = pids_collect(&list, procs_dirfd(leaf), 0, err);
+	int r = cgroup_dir_open(procs_dir(leaf), &fd, err);
 
+	if (r == 0)
+		r = pids_collect(&list, fd, 0, err);
 	if (r < 0) {
 		free(list.pids);
 		return r;
@@ -127,10 +126,9 @@ int cgroup_leaf_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err)
 
 int cgroup_leaf_oom_kills(const struct cgroup_leaf *leaf, uint64_t *ret, struct ctn_err *err)
 {
-	int fd = -1;
-	int r = cgroup_leaf_fd(leaf, CG_MEMORY, &fd, err);
-
-	return r < 0 ? r : leaf->ops->oom_kills(leaf, ret, err);
+	if (!cgroup_leaf_dir(leaf, CG_MEMORY))
+		return cgroup_lacks(leaf, CG_MEMORY, err);
+	return leaf->ops->oom_kills(leaf, ret, err);
 }
 
 enum { KILL_BATCH = 64 }; /* pidfds held at once, so that a large group costs few descriptors */
@@ -179,7 +177,7 @@ static int thaw_child(int sub, const char *name, void *arg, struct ctn_err *err)
 		.version = leaf->version,
 		.ops = leaf->ops,
 		.n = 1,
-		.dirs[0] = {.fd = sub, .controllers = CG_BIT(CG_FREEZER)},
+		.dirs[0] = {.base = sub, .path = (char *)".", .controllers = CG_BIT(CG_FREEZER)},
 	};
 
 	(void)name;
@@ -190,7 +188,8 @@ static int thaw_child(int sub, const char *name, void *arg, struct ctn_err *err)
 
 static int thaw(const struct cgroup_leaf *leaf, bool below, struct ctn_err *err)
 {
-	int fd = -1, r = leaf->ops->freeze(leaf, false, err);
+	ctn_autoclose int fd = -1;
+	int r = leaf->ops->freeze(leaf, false, err);
 
 	if (r == 0 && below && cgroup_leaf_fd(leaf, CG_FREEZER, &fd, NULL) == 0)
 		(void)cgroup_below(fd, thaw_child, (void *)leaf, NULL);

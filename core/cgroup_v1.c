@@ -344,7 +344,8 @@ static int v1_cpuset_set(const struct cgroup_leaf *leaf, const char *file, const
 			 struct ctn_err *err)
 {
 	struct cpuset_file set = {.file = file, .list = list};
-	int fd = -1, r = cgroup_file_write(leaf, CG_CPUSET, file, list, err);
+	ctn_autoclose int fd = -1;
+	int r = cgroup_file_write(leaf, CG_CPUSET, file, list, err);
 
 	if ((r < 0 && r != -EBUSY) || cgroup_leaf_fd(leaf, CG_CPUSET, &fd, NULL) < 0)
 		return r;

@@ -40,13 +40,14 @@ static int old_dir(const struct cgroup_dir *dir, const char *old)
 {
 	size_t len = 3 * (size_t)dir->depth;
 	ctn_autofree char *path = malloc(len + strlen(old) + 2);
+	ctn_autoclose int fd = -1;
 
-	if (!path)
+	if (!path || cgroup_dir_open(dir, &fd, NULL) < 0)
 		return -1;
 	for (unsigned i = 0; i < dir->depth; i++)
 		memcpy(path + 3 * i, "../", 3);
 	sprintf(path + len, ".%s", old);
-	return openat(dir->fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return openat(fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void move_back(const struct cgroup_leaf *leaf, size_t n, const char *cgroups,
@@ -73,7 +74,11 @@ int cgroup_v1_procs_add(const struct cgroup_leaf *leaf, pid_t pid, struct ctn_er
 	if (r < 0)
 		return r == -ENOENT ? ctn_fail(err, ESRCH, "there is no process %d", pid) : r;
 	for (size_t i = 0; i < leaf->n; i++) {
-		r = io_write_at(leaf->dirs[i].fd, "cgroup.procs", text, err);
+		ctn_autoclose int fd = -1;
+
+		r = cgroup_dir_open(&leaf->dirs[i], &fd, err);
+		if (r == 0)
+			r = io_write_at(fd, "cgroup.procs", text, err);
 		if (r < 0) {
 			move_back(leaf, i, cgroups, text);
 			return r;

@@ -36,10 +36,12 @@ static int v2_frozen(const struct cgroup_leaf *leaf, struct ctn_err *err)
 
 static int v2_procs_add(const struct cgroup_leaf *leaf, pid_t pid, struct ctn_err *err)
 {
+	ctn_autoclose int fd = -1;
 	char text[16];
+	int r = cgroup_dir_open(&leaf->dirs[0], &fd, err);
 
 	snprintf(text, sizeof(text), "%d", pid);
-	return io_write_at(leaf->dirs[0].fd, "cgroup.procs", text, err);
+	return r < 0 ? r : io_write_at(fd, "cgroup.procs", text, err);
 }
 
 enum { RECLAIM_ROUNDS = 5 };

@@ -90,28 +90,6 @@ const char *container_cgroup_name(const struct container *c)
 
 /* --- on disk --- */
 
-int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return ctn_fail_errno(err, "open the directory %s", name);
-	*ret = fd;
-	return 0;
-}
-
-int container_open_dirs(struct container *c, struct ctn_err *err)
-{
-	struct engine *e = c->engine;
-	int r = container_open_dir(e->state_fd, c->id, &c->dirfd, err);
-
-	if (r < 0)
-		return r;
-	if (mkdirat(e->run_fd, c->id, 0700) < 0 && errno != EEXIST)
-		return ctn_fail_errno(err, "make the run directory %s", c->id);
-	return container_open_dir(e->run_fd, c->id, &c->run_dirfd, err);
-}
-
 /* What can be left out where there is no such controller: the default, and no limit at all. */
 static bool is_dispensable(const char *entry)
 {
@@ -158,10 +136,14 @@ int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
 {
 	const struct state_record rec = container_record(c, spec);
 	const struct state_record old = container_record(c, c->spec);
-	int r = state_save(c->dirfd, &rec, err);
+	ctn_autoclose int dir = -1;
+	int r = container_state_dir(c, &dir, err);
 
+	if (r < 0)
+		return r;
+	r = state_save(dir, &rec, err);
 	if (r < 0 && spec != c->spec)
-		(void)state_save(c->dirfd, &old, NULL);
+		(void)state_save(dir, &old, NULL);
 	return r;
 }
 

@@ -17,7 +17,7 @@ int container_cgroup_open(struct container *c, struct ctn_err *err)
  * a grace period of RCU. On v1 it comes when it is started. */
 void container_cgroup_seen(struct container *c)
 {
-	if (cgroup_leaf_dirfd(c->cgroup) >= 0)
+	if (cgroup_leaf_has_births(c->cgroup))
 		launch_unpark(c);
 }
 

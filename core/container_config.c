@@ -27,6 +27,7 @@ static int check_when(const struct container *c, const struct spec_field *f, str
 static int apply_hostname(struct container *c, const struct spec *spec, struct ctn_err *err)
 {
 	ctn_autofree char *setting = container_ns_setting(c->engine, spec, NS_UTS);
+	ctn_autoclose int procfd = -1;
 	struct pidref *init;
 	int r = 0;
 
@@ -38,7 +39,9 @@ static int apply_hostname(struct container *c, const struct spec *spec, struct c
 	init = pidref_get(c->running && spec_ns_is_new(c->running, NS_UTS) ? c->init : NULL);
 	pthread_mutex_unlock(&c->lock);
 	if (init)
-		r = ns_sethostname(init->procfd, spec_hostname(spec), err);
+		r = pidref_open(init, &procfd, err);
+	if (init && r == 0)
+		r = ns_sethostname(procfd, spec_hostname(spec), err);
 	pidref_put(init);
 	return r;
 }

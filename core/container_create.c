@@ -17,7 +17,12 @@
 #include "life_private.h"
 #include "spares.h"
 
-enum { LAYER_MODE = 0755, SHORT_ID_LEN = 12, IDS_TRIED = 8 };
+enum {
+	LAYER_MODE = 0755,
+	SHORT_ID_LEN = 12,
+	IDS_TRIED = 8,
+	NEW_ROOM = CTN_ID_LEN + 32, /* of a path in a state directory that is being made */
+};
 
 int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
 {
@@ -30,13 +35,16 @@ int container_make_id(char id[CTN_ID_LEN + 1], struct ctn_err *err)
 	return 0;
 }
 
-static int create_layer(const struct container *c, struct ctn_err *err)
-{
-	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+static const char *const new_dirs[] = {"/" WIRE_LAYER_NAME, "/" WIRE_WORK_NAME};
 
-	for (size_t i = 0; i < CTN_COUNT(dirs); i++) {
-		if (mkdirat(c->dirfd, dirs[i], LAYER_MODE) < 0)
-			return ctn_fail_errno(err, "make the directory %s", dirs[i]);
+static int create_layer(const struct container *c, const char *tmp, struct ctn_err *err)
+{
+	for (size_t i = 0; i < CTN_COUNT(new_dirs); i++) {
+		char path[NEW_ROOM];
+
+		snprintf(path, sizeof(path), "%s%s", tmp, new_dirs[i]);
+		if (mkdirat(c->engine->state_fd, path, LAYER_MODE) < 0)
+			return ctn_fail_errno(err, "make the directory %s", new_dirs[i] + 1);
 	}
 	return 0;
 }
@@ -44,13 +52,16 @@ static int create_layer(const struct container *c, struct ctn_err *err)
 /* Where there is no descriptor left, that may be why it came to nothing: no more of them. */
 static void discard_new(const struct container *c, const char *tmp)
 {
-	static const char *const dirs[] = {WIRE_LAYER_NAME, WIRE_WORK_NAME};
+	const int fd = c->engine->state_fd;
+	char path[NEW_ROOM];
 
-	if (c->dirfd >= 0)
-		(void)unlinkat(c->dirfd, STATE_SPEC_NAME, 0);
-	for (size_t i = 0; c->dirfd >= 0 && i < CTN_COUNT(dirs); i++)
-		(void)unlinkat(c->dirfd, dirs[i], AT_REMOVEDIR);
-	(void)unlinkat(c->engine->state_fd, tmp, AT_REMOVEDIR);
+	snprintf(path, sizeof(path), "%s/%s", tmp, STATE_SPEC_NAME);
+	(void)unlinkat(fd, path, 0);
+	for (size_t i = 0; i < CTN_COUNT(new_dirs); i++) {
+		snprintf(path, sizeof(path), "%s%s", tmp, new_dirs[i]);
+		(void)unlinkat(fd, path, AT_REMOVEDIR);
+	}
+	(void)unlinkat(fd, tmp, AT_REMOVEDIR);
 }
 
 /* Under that until it is complete, so that a crash leaves all of it or nothing that counts. */
@@ -63,14 +74,12 @@ static int state_make(struct container *c, struct ctn_err *err)
 {
 	struct engine *e = c->engine;
 	char tmp[CTN_ID_LEN + 8];
-	int r;
 
 	new_name(c, tmp);
 	c->is_new = true;
 	if (mkdirat(e->state_fd, tmp, 0700) < 0)
 		return ctn_fail_errno(err, "make the state directory");
-	r = container_open_dir(e->state_fd, tmp, &c->dirfd, err);
-	return r < 0 || c->parent ? r : create_layer(c, err);
+	return c->parent ? 0 : create_layer(c, tmp, err);
 }
 
 /* From here on the container exists. @durable: also after a power cut. */
@@ -78,10 +87,13 @@ static int state_complete(struct container *c, bool durable, struct ctn_err *err
 {
 	const struct state_record rec = container_record(c, c->spec);
 	struct engine *e = c->engine;
+	ctn_autoclose int dir = -1;
 	char tmp[CTN_ID_LEN + 8];
-	int r = state_save_new(c->dirfd, &rec, durable, err);
+	int r = container_state_dir(c, &dir, err);
 
 	new_name(c, tmp);
+	if (r == 0)
+		r = state_save_new(dir, &rec, durable, err);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
 	c->is_new = r < 0;
@@ -100,7 +112,7 @@ static int run_make(struct container *c, struct ctn_err *err)
 {
 	if (mkdirat(c->engine->run_fd, c->id, 0700) < 0)
 		return ctn_fail_errno(err, "make the run directory");
-	return container_open_dir(c->engine->run_fd, c->id, &c->run_dirfd, err);
+	return 0;
 }
 
 static int create_on_disk(struct container *c, bool durable, struct ctn_err *err)
@@ -128,15 +140,6 @@ static int create_cgroup(struct container *c, struct ctn_err *err)
 	return container_apply_limits(c, c->spec, true, err);
 }
 
-/* It never was, even where nothing more can be opened now: its descriptors are the first to go. */
-static void undo(struct container *c)
-{
-	ctn_close_fd(&c->dirfd);
-	ctn_close_fd(&c->run_dirfd);
-	c->dirfd = c->run_dirfd = -1;
-	(void)container_remove_resources(c, NULL);
-}
-
 static int create_resources(struct container *c, bool durable, struct ctn_err *err)
 {
 	int r = create_on_disk(c, durable, err);
@@ -144,7 +147,7 @@ static int create_resources(struct container *c, bool durable, struct ctn_err *e
 	if (r == 0)
 		r = create_cgroup(c, err);
 	if (r < 0)
-		undo(c);
+		(void)container_remove_resources(c, NULL); /* it never was */
 	else
 		container_cgroup_rest(c);
 	return r;
@@ -202,7 +205,10 @@ static void log_is_new(const struct container *c)
 	const struct timespec created = {.tv_sec = (time_t)(c->created / 1000000000U),
 					 .tv_nsec = (long)(c->created % 1000000000U)};
 
-	(void)utimensat(c->dirfd, WIRE_LOG_NAME, (const struct timespec[]){created, created}, 0);
+	ctn_autoclose int fd = container_open_state(c, WIRE_LOG_NAME, O_RDONLY);
+
+	if (fd >= 0)
+		(void)futimens(fd, (const struct timespec[]){created, created});
 }
 
 /* A spare gets the name and spec of what is to be made. @ret: NULL where there is none. */

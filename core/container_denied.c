@@ -49,8 +49,7 @@ static int denied_read(const struct container *c, struct wire_denied **ret, size
 		       struct ctn_err *err)
 {
 	const size_t room = WIRE_DENIED_KEPT * sizeof(struct wire_denied);
-	ctn_autoclose int fd = openat(c->dirfd, WIRE_DENIED_NAME,
-				      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ctn_autoclose int fd = container_open_state(c, WIRE_DENIED_NAME, O_RDONLY);
 	struct wire_denied *all;
 	ssize_t n = 0;
 

@@ -26,8 +26,7 @@ static void tell_lost(uint64_t n, void (*fn)(void *arg, const struct wire_execed
 void execed_read(const struct container *c, uint64_t run, uint64_t after,
 		 void (*fn)(void *arg, const struct wire_execed *e), void *arg)
 {
-	ctn_autoclose int fd = openat(c->run_dirfd, WIRE_EXECED_NAME,
-				      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ctn_autoclose int fd = container_open_run(c, WIRE_EXECED_NAME, O_RDONLY);
 	ctn_autofree struct wire_execed *ring = NULL;
 	uint64_t newest = after;
 	size_t n;

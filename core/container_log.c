@@ -27,8 +27,11 @@ static int log_open(struct container *c, int flags, struct state_log *l, struct 
 {
 	bool written = is_written(c);
 	uint64_t max, cleared, gone, uncounted;
-	int r = state_log_open(c->dirfd, flags, l, err);
+	ctn_autoclose int dir = -1;
+	int r = container_state_dir(c, &dir, err);
 
+	if (r == 0)
+		r = state_log_open(dir, flags, l, err);
 	if (r < 0)
 		return r;
 	if (!written && !is_written(c))
@@ -137,7 +140,7 @@ int container_log_source(struct container *c, enum log_view view, int *ret)
 
 	/* The index comes after the log, and the views come through it. */
 	for (size_t i = view == LOG_ALL; i < CTN_COUNT(names); i++) {
-		int fd = openat(c->dirfd, names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		int fd = container_open_state(c, names[i], O_RDONLY);
 
 		if (fd >= 0) {
 			*ret = fd;
@@ -156,7 +159,7 @@ static void ask_record(struct container *c)
 {
 	struct wire_status status;
 
-	if (state_load_status(c->run_dirfd, &status, NULL) < 0)
+	if (container_load_status(c, &status) < 0)
 		return; /* it never ran, or not since the host was booted */
 	pthread_mutex_lock(&c->lock);
 	if (status.log_dropped > c->log_lost)
@@ -178,10 +181,14 @@ int container_log_dropped(struct container *c, uint64_t *ret, struct ctn_err *er
 
 static int set_start(struct container *c, uint64_t start, uint64_t uncounted, struct ctn_err *err)
 {
-	int r = state_save_log_start(c->dirfd, start, uncounted, err);
+	ctn_autoclose int dir = -1;
+	int r = container_state_dir(c, &dir, err);
 
+	if (r < 0)
+		return r;
+	r = state_save_log_start(dir, start, uncounted, err);
 	if (r < 0) { /* it may be on disk already */
-		(void)state_save_log_start(c->dirfd, c->log_start, c->log_uncounted, NULL);
+		(void)state_save_log_start(dir, c->log_start, c->log_uncounted, NULL);
 		return r;
 	}
 	pthread_mutex_lock(&c->lock);

@@ -210,6 +210,7 @@ int container_ns_open(struct engine *e, const char *id, enum ns_kind kind, int *
 {
 	const char *what = ns_types[kind].name;
 	struct container *c = container_find_id(e, id);
+	ctn_autoclose int procfd = -1;
 	struct container_view v;
 	char path[32];
 	int fd = -1, r = 0;
@@ -221,8 +222,8 @@ int container_ns_open(struct engine *e, const char *id, enum ns_kind kind, int *
 				what, id, what);
 	container_view_get(c, &v);
 	snprintf(path, sizeof(path), "ns/%s", what);
-	if (v.init)
-		fd = openat(v.init->procfd, path, O_RDONLY | O_CLOEXEC);
+	if (v.init && pidref_open(v.init, &procfd, NULL) == 0)
+		fd = openat(procfd, path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		r = ctn_fail(err, ESRCH,
 			     "ns/%s: %s does not run, so it has no namespace to share; start %s "
@@ -298,6 +299,15 @@ static int maybe_sharers(struct container *c, const struct spec *own, struct con
 	return r;
 }
 
+/* NULL: there is none. */
+static int inode_of(const struct pidref *init, enum ns_kind kind, uint64_t *ret)
+{
+	ctn_autoclose int procfd = -1;
+	int r = init ? pidref_open(init, &procfd, NULL) : -ESRCH;
+
+	return r < 0 ? r : ns_inode(procfd, kind, ret, NULL);
+}
+
 /* Names of the others that are in the same namespace, a blank before each; of the host's, where
  * everybody is, only that it is that. */
 static void print_sharers(const struct container *c, struct container *const *all, size_t n,
@@ -313,7 +323,7 @@ static void print_sharers(const struct container *c, struct container *const *al
 		struct container_view v;
 
 		container_view_get(all[i], &v);
-		if (v.init && ns_inode(v.init->procfd, kind, &theirs, NULL) == 0 && theirs == inode)
+		if (inode_of(v.init, kind, &theirs) == 0 && theirs == inode)
 			fprintf(out, " %s", v.spec->name);
 		container_view_put(&v);
 	}
@@ -336,7 +346,7 @@ int container_print_ns_list(struct container *c, FILE *out, struct ctn_err *err)
 		uint64_t inode = 0;
 
 		fprintf(out, "%s %s", ns_types[i].name, setting ?: "?");
-		if (v.init && ns_inode(v.init->procfd, (enum ns_kind)i, &inode, NULL) == 0) {
+		if (inode_of(v.init, (enum ns_kind)i, &inode) == 0) {
 			fprintf(out, " %llu", (unsigned long long)inode);
 			print_sharers(c, all, n, (enum ns_kind)i, inode, out);
 		}
@@ -365,15 +375,14 @@ void container_ns_resume(struct container *c, const struct pidref *init)
 
 	if ((!__atomic_load_n(&c->engine->pid_shared, __ATOMIC_RELAXED) &&
 	     !registry_has_sessions(c)) ||
-	    ns_inode(init->procfd, NS_PID, &ours, NULL) < 0 ||
-	    registry_list(c->engine, &all, &n) < 0)
+	    inode_of(init, NS_PID, &ours) < 0 || registry_list(c->engine, &all, &n) < 0)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct container_view v;
 
 		container_view_get(all[i], &v);
-		if (all[i] != c && v.state == CTN_PAUSED && v.init &&
-		    ns_inode(v.init->procfd, NS_PID, &theirs, NULL) == 0 && ours == theirs)
+		if (all[i] != c && v.state == CTN_PAUSED &&
+		    inode_of(v.init, NS_PID, &theirs) == 0 && ours == theirs)
 			(void)life_resume(all[i], NULL, NULL);
 		container_view_put(&v);
 		container_put(all[i]);
@@ -383,13 +392,13 @@ void container_ns_resume(struct container *c, const struct pidref *init)
 
 /* Whether what it is in belongs to another user namespace than its own. Its own may be the host's,
  * from where rights reach everywhere. */
-static bool is_foreign(const struct container_view *v, enum ns_kind kind, int user)
+static bool is_foreign(int procfd, enum ns_kind kind, int user)
 {
 	ctn_autoclose int fd = -1, owner = -1;
 	char path[32];
 
 	snprintf(path, sizeof(path), "ns/%s", ns_types[kind].name);
-	fd = openat(v->init->procfd, path, O_RDONLY | O_CLOEXEC);
+	fd = openat(procfd, path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 && ns_owner(fd, &owner, NULL) == 0 && ns_same(owner, user) == 0;
 }
 
@@ -402,21 +411,23 @@ static bool may_be_foreign(const struct spec *spec, enum ns_kind kind)
 
 void container_print_ns_foreign(struct container *c, FILE *out)
 {
-	ctn_autoclose int user = -1;
+	ctn_autoclose int procfd = -1, user = -1;
 	struct container_view v;
 	const char *between = "";
 	uint64_t inode = 0;
 
 	container_view_get(c, &v);
-	for (int i = 0; v.init && i < NS_COUNT; i++) {
+	if (v.init)
+		(void)pidref_open(v.init, &procfd, NULL); /* it has ended: nothing is said */
+	for (int i = 0; procfd >= 0 && i < NS_COUNT; i++) {
 		if (!may_be_foreign(v.running ?: v.spec, (enum ns_kind)i))
 			continue;
 		if (user < 0)
-			user = openat(v.init->procfd, "ns/user", O_RDONLY | O_CLOEXEC);
-		if (ns_inode(v.init->procfd, NS_USER, &inode, NULL) < 0 ||
+			user = openat(procfd, "ns/user", O_RDONLY | O_CLOEXEC);
+		if (ns_inode(procfd, NS_USER, &inode, NULL) < 0 ||
 		    inode == container_host_ns(c->engine, NS_USER))
 			break; /* the host's root has rights everywhere */
-		if (is_foreign(&v, (enum ns_kind)i, user)) {
+		if (is_foreign(procfd, (enum ns_kind)i, user)) {
 			fprintf(out, "%s%s", between, ns_types[i].name);
 			between = " ";
 		}

@@ -9,8 +9,10 @@
 #define CTNFS_CORE_CONTAINER_PRIVATE_H
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "container.h"
+#include "container_dirs.h"
 #include "container_stdin.h"
 #include "engine.h"
 #include "journal.h"
@@ -52,7 +54,6 @@ struct container {
 	uid_t uid_base;
 	uint64_t created;
 	bool is_new; /* its state directory has not got its name yet (CONTAINER_NEW_PREFIX) */
-	int dirfd, run_dirfd;
 	/* Of a session: below its container's, and only from its start to its end there
 	 * (container_cgroup_renew()). */
 	struct cgroup_leaf *cgroup;
@@ -88,7 +89,9 @@ struct container {
 	int sock;		/* to the monitor, or -1 */
 	int sock_err;		/* errno with which that broke, or 0 */
 	int tty; /* master of the program's terminal, or -1: with it the next monitor goes on */
-	int in; /* writing end of its standard input, or the terminal's master; -1: there is none */
+	int in;	 /* writing end of its standard input, or the terminal's master; -1: there is none,
+		    or it is opened when somebody writes */
+	bool in_held;	     /* @in is one of stdin_held */
 	const void *in_turn; /* whose turn it is to write to @in: its waiter, or another address of
 				its own */
 	bool in_midline;     /* the last byte that was typed ended no line */
@@ -144,8 +147,9 @@ struct engine {
 	void (*changed)(void *arg, uint32_t serial);
 	void *changed_arg;
 	struct error_ring errors;
-	bool pid_shared; /* atomic: some container has been in another's pid namespace */
-	bool ns_shared;	 /* atomic: some container has had others than those made for it */
+	rlim_t stdin_held; /* atomic: pipes that are held open, used or not (container_stdin.c) */
+	bool pid_shared;   /* atomic: some container has been in another's pid namespace */
+	bool ns_shared;	   /* atomic: some container has had others than those made for it */
 
 	int epoll_fd, stop_fd;
 	int stdin_epoll_fd; /* EVENT_STDIN alone */
@@ -240,8 +244,6 @@ int container_make(struct container *c, const char *id, bool durable, struct ctn
 /* container.c */
 const char *container_cgroup_name(const struct container *c); /* below the server's */
 uint64_t ctn_now(void);					      /* nanoseconds since the epoch */
-int container_open_dir(int dirfd, const char *name, int *ret, struct ctn_err *err);
-int container_open_dirs(struct container *c, struct ctn_err *err);
 /** container_record() - as it is on disk, with that spec (borrowed). */
 struct state_record container_record(const struct container *c, struct spec *spec);
 /** container_apply_limits() - write all of @spec's cgroup knobs. @strict: one that this kernel
@@ -333,8 +335,10 @@ void container_devices_fresh(struct container *c);
 int container_set_devices(struct container *c, const struct spec *spec, struct ctn_err *err);
 
 /* container_stdin.c */
-/** stdin_hold() - it runs: open its standard input for writing. It is held as long as it runs, so
- * that the end of the monitor alone is no end of file. */
+/** stdin_hold() - it runs: open its standard input for writing, and hold that as long as it runs,
+ * so that the death of its monitor is no end of file. stdin_release() - it does not; under c->lock.
+ */
+void stdin_release(struct container *c);
 void stdin_hold(struct container *c);
 void stdin_on_room(struct container *c);
 

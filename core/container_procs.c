@@ -14,11 +14,13 @@
 static void mapped_ids(const struct container *c, const struct container_view *v, uid_t *ret_base,
 		       uid_t *ret_count)
 {
+	ctn_autoclose int procfd = -1;
 	struct spec_maps uids, gids;
 
 	*ret_base = c->uid_base;
 	*ret_count = IDS_PER_CONTAINER;
-	if (spec_maps_read(v->init->procfd, &uids, &gids, NULL) < 0 || uids.len == 0)
+	if (pidref_open(v->init, &procfd, NULL) < 0 ||
+	    spec_maps_read(procfd, &uids, &gids, NULL) < 0 || uids.len == 0)
 		return; /* it has just ended */
 	*ret_base = uids.items[0].outside;
 	*ret_count = uids.items[0].outside ? uids.items[0].count : 0;

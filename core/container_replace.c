@@ -63,8 +63,7 @@ static const char mark[] = "limits";
 
 void limits_begin(const struct container *c)
 {
-	const int fd = openat(c->run_dirfd, mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-			      0600);
+	const int fd = container_open_run(c, mark, O_WRONLY | O_CREAT);
 
 	if (fd >= 0) /* without it, only a crash is not undone */
 		close(fd);
@@ -72,14 +71,15 @@ void limits_begin(const struct container *c)
 
 void limits_end(const struct container *c)
 {
-	(void)unlinkat(c->run_dirfd, mark, 0);
+	container_unlink_run(c, mark);
 }
 
 void limits_restore(const struct container *c)
 {
 	const struct cgroup_knob *knob = cgroup_knobs;
+	ctn_autoclose int fd = container_open_run(c, mark, O_RDONLY);
 
-	if (faccessat(c->run_dirfd, mark, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fd < 0)
 		return;
 	while (knob->name)
 		knob++;

@@ -35,7 +35,7 @@ static int root_layers(const struct container *c, const struct spec *spec, int f
 	size_t n = 0;
 
 	if (spec->root_mode == SPEC_ROOT_OVERLAY) {
-		fds[n] = openat((c->parent ?: c)->dirfd, WIRE_LAYER_NAME, flags);
+		fds[n] = container_open_state(c->parent ?: c, WIRE_LAYER_NAME, flags);
 		n += fds[n] >= 0;
 	}
 	if (spec->rootfs) {

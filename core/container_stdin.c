@@ -8,24 +8,53 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "life_private.h"
 
+enum { HELD_PART = 8 }; /* of all descriptors that the server may have: for pipes that are held */
+
+static int open_pipe(const struct container *c)
+{
+	return container_open_run(c, WIRE_STDIN_NAME, O_WRONLY | O_NONBLOCK);
+}
+
+/* Whether this one more is to be held. */
+static bool take_place(struct engine *e)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) < 0)
+		most.rlim_cur = 0;
+	if (__atomic_add_fetch(&e->stdin_held, 1, __ATOMIC_RELAXED) <= most.rlim_cur / HELD_PART)
+		return true;
+	__atomic_sub_fetch(&e->stdin_held, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+void stdin_release(struct container *c)
+{
+	if (c->in_held)
+		__atomic_sub_fetch(&c->engine->stdin_held, 1, __ATOMIC_RELAXED);
+	ctn_close_fd(&c->in);
+	c->in = -1;
+	c->in_held = false;
+}
+
+/* So that the death of its monitor, which holds it, too, is no end of file. With thousands of
+ * containers there are no descriptors for that: those who come then open it when somebody writes.
+ */
 void stdin_hold(struct container *c)
 {
-	int fd;
-
 	pthread_mutex_lock(&c->lock);
+	stdin_release(c);
 	if (c->tty >= 0) /* the monitor has made it non-blocking */
-		fd = fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
-	else
-		fd = openat(c->run_dirfd, WIRE_STDIN_NAME,
-			    O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-	ctn_close_fd(&c->in);
-	c->in = fd; /* none: it has had its end of file, or the program reads nothing */
+		c->in = fcntl(c->tty, F_DUPFD_CLOEXEC, 0);
+	else if ((c->in_held = take_place(c->engine)))
+		c->in = open_pipe(c); /* none: it has had its end of file, or nobody reads */
 	c->in_midline = c->in_end_owed = false;
 	pthread_mutex_unlock(&c->lock);
 }
@@ -45,16 +74,21 @@ static bool is_terminal(const struct container *c)
 	return c->running ? c->running->tty : c->tty >= 0;
 }
 
-static int check_writable(const struct container *c, uint64_t run, struct ctn_err *err)
+/* Return: 0: @in is open. */
+static int check_writable(struct container *c, uint64_t run, struct ctn_err *err)
 {
 	if (!c->init || c->started != run)
 		return ctn_fail(err, EPIPE, "the program has ended");
+	if (c->in < 0 && !is_terminal(c))
+		c->in = open_pipe(c);
 	if (c->in >= 0)
 		return 0;
 	if (is_terminal(c))
 		return ctn_fail(err, EPIPE,
 				"its terminal was lost with its monitor; echo restart > ctl");
-	if (faccessat(c->run_dirfd, WIRE_STDIN_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (errno != ENXIO && errno != ENOENT)
+		return ctn_fail_errno(err, "open its standard input");
+	if (errno == ENXIO)
 		return ctn_fail(err, EPIPE, "nobody reads it: the program has closed it");
 	return ctn_fail(err, EPIPE, "it has been closed; the next start opens it again");
 }
@@ -213,9 +247,8 @@ static int end_terminal(struct container *c, struct ctn_err *err)
 /* Under c->lock. The name goes first: nobody opens it again, whoever of us is killed now. */
 static void end_pipe(struct container *c, struct waiter_list *list)
 {
-	(void)unlinkat(c->run_dirfd, WIRE_STDIN_NAME, 0);
-	ctn_close_fd(&c->in);
-	c->in = -1;
+	container_unlink_run(c, WIRE_STDIN_NAME);
+	stdin_release(c);
 	waiters_take(c, GOAL_STDIN, list);
 }
 
@@ -275,9 +308,9 @@ bool container_stdin_room(struct container *c, uint64_t run, bool tell)
 	bool room;
 
 	pthread_mutex_lock(&c->lock);
+	room = check_writable(c, run, NULL) < 0;
 	p.fd = c->in;
-	room = check_writable(c, run, NULL) < 0 ||
-	       (!c->in_turn && !waiter_first(c, GOAL_STDIN) && poll(&p, 1, 0) > 0);
+	room = room || (!c->in_turn && !waiter_first(c, GOAL_STDIN) && poll(&p, 1, 0) > 0);
 	if (!room && tell) {
 		c->in_polled = true;
 		if (!c->in_turn && loop_ask(c->engine, c, c->in) < 0)

@@ -97,7 +97,7 @@ static void started(struct facts *f, struct container *c, uint64_t when)
 
 	if (c->init)
 		pid = c->init->pid;
-	else if (state_load_status(c->run_dirfd, &status, NULL) == 0 && status.started == when)
+	else if (container_load_status(c, &status) == 0 && status.started == when)
 		pid = status.init_pid;
 	if (c->run_again)
 		snprintf(detail, sizeof(detail), "pid=%d restarts=%" PRIu64, pid, c->restarts);
@@ -204,11 +204,13 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 static void settle_name(struct facts *f, struct container *c, const struct journal_item *item)
 {
 	uint64_t when = ctn_now();
+	ctn_autoclose int dir = -1;
 	struct stat st;
 
 	if (c->parent || strcmp(item->name, c->spec->name) == 0)
 		return;
-	if (fstatat(c->dirfd, "spec", &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (container_state_dir(c, &dir, NULL) == 0 &&
+	    fstatat(dir, "spec", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		when = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
 	add(f, c, NULL, JOURNAL_RENAMED, when, "");
 }

@@ -42,14 +42,20 @@ static int send_start(const struct container *c, int sock, int message, const in
 {
 	const struct wire_msg msg = {
 		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = WIRE_MSG_START};
+	ctn_autoclose int run = -1, state = -1;
 	int fds[WIRE_FD_FIXED + WIRE_ATTACH_MAX + WIRE_JOIN_MAX] = {
 		[WIRE_FD_START] = message,
-		[WIRE_FD_RUN] = c->run_dirfd,
-		[WIRE_FD_STATE] = c->dirfd,
 		[WIRE_FD_HOST_MNT] = c->engine->host_mntns,
 	};
 	ssize_t n;
+	int r = container_run_dir(c, &run, err);
 
+	if (r == 0)
+		r = container_state_dir(c, &state, err);
+	if (r < 0)
+		return r;
+	fds[WIRE_FD_RUN] = run;
+	fds[WIRE_FD_STATE] = state;
 	if (n_more > 0)
 		memcpy(fds + WIRE_FD_FIXED, more, n_more * sizeof(int));
 	n = wire_send(sock, &msg, sizeof(msg), fds, WIRE_FD_FIXED + n_more);
@@ -188,18 +194,18 @@ static int check_pids(const struct spec *spec, struct ctn_err *err)
 
 int launch_attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
 {
-	int into = cgroup_leaf_dirfd(c->cgroup);
+	int r;
 
-	*ret_into = into >= 0;
-	if (into < 0)
+	*ret_into = cgroup_leaf_has_births(c->cgroup);
+	if (!*ret_into)
 		return cgroup_leaf_attach_fds(c->cgroup, ret, err);
-	ret[0] = into;
-	return 1;
+	r = cgroup_leaf_birthplace(c->cgroup, ret, err);
+	return r < 0 ? r : 1;
 }
 
-void launch_attach_close(const int *fds, int n, bool into)
+void launch_attach_close(const int *fds, int n)
 {
-	for (int i = 0; !into && i < n; i++)
+	for (int i = 0; i < n; i++)
 		close(fds[i]);
 }
 
@@ -219,10 +225,10 @@ static int launch_joined(struct container *c, struct spec *spec, const struct la
 	if (r >= 0)
 		r = launch_pack(c, spec, (uint32_t)n, into, joins, &p, err);
 	if (r == 0)
-		r = state_save_run(c->run_dirfd, spec, c->engine->skeleton, c->oom_base, err);
+		r = container_save_run(c, spec, c->engine->skeleton, c->oom_base, err);
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + launch_joins_fds(joins, more + n), err);
-	launch_attach_close(more, n, into);
+	launch_attach_close(more, n);
 	free(p.data);
 	return r;
 }
@@ -284,7 +290,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	int r = pack_whole(c, spec, status, more, &n, &into, &p);
 
 	if (r < 0) { /* it can be watched all the same */
-		launch_attach_close(more, n, into);
+		launch_attach_close(more, n);
 		free(p.data);
 		n = 0;
 		p = (struct packer){0};
@@ -293,7 +299,7 @@ int launch_adopt(struct container *c, const struct spec *spec, const struct wire
 	more[n] = c->tty;
 	if (r == 0)
 		r = launch_message(c, &p, more, (size_t)n + (c->tty >= 0), err);
-	launch_attach_close(more, n, into);
+	launch_attach_close(more, n);
 	free(p.data);
 	return r;
 }

@@ -40,11 +40,11 @@ static bool same_ids(const struct launch_ids *a, const struct launch_ids *b)
 	return spec_maps_same(&a->uids, &b->uids) && spec_maps_same(&a->gids, &b->gids);
 }
 
-static int load_ids(const struct container *c, struct launch_ids *ret, struct ctn_err *err)
+static int load_ids(const struct container *c, int dir, struct launch_ids *ret, struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
 	char *gids;
-	int r = io_read_at(c->dirfd, IDS_NAME, IDS_FILE_MAX, &text, NULL, NULL);
+	int r = io_read_at(dir, IDS_NAME, IDS_FILE_MAX, &text, NULL, NULL);
 
 	if (r == -ENOENT) {
 		own_ids(c, ret);
@@ -60,7 +60,8 @@ static int load_ids(const struct container *c, struct launch_ids *ret, struct ct
 	return r < 0 ? r : spec_maps_parse(IDS_NAME, gids + 2, &ret->gids, err);
 }
 
-static int save_ids(const struct container *c, const struct launch_ids *ids, struct ctn_err *err)
+static int save_ids(const struct container *c, int dir, const struct launch_ids *ids,
+		    struct ctn_err *err)
 {
 	ctn_autofree char *text = NULL;
 	struct launch_ids own;
@@ -69,7 +70,7 @@ static int save_ids(const struct container *c, const struct launch_ids *ids, str
 
 	own_ids(c, &own);
 	if (same_ids(&own, ids)) {
-		if (unlinkat(c->dirfd, IDS_NAME, 0) < 0 && errno != ENOENT)
+		if (unlinkat(dir, IDS_NAME, 0) < 0 && errno != ENOENT)
 			return ctn_fail_errno(err, "remove %s", IDS_NAME);
 		return 0;
 	}
@@ -81,7 +82,7 @@ static int save_ids(const struct container *c, const struct launch_ids *ids, str
 	spec_maps_print(&ids->gids, out);
 	if (io_text_close(out, &text) < 0)
 		return ctn_fail(err, ENOMEM, "%s: no memory", IDS_NAME);
-	return io_replace_at(c->dirfd, IDS_NAME, text, len, 0600, true, err);
+	return io_replace_at(dir, IDS_NAME, text, len, 0600, true, err);
 }
 
 /* --- can it be done twice? --- */
@@ -212,11 +213,11 @@ static int shift_below(const struct shift *s, int fd, int depth, struct ctn_err 
 	return 0;
 }
 
-static int shift_layer(const struct container *c, const struct launch_ids *from,
-		       const struct launch_ids *to, dev_t dev, struct ctn_err *err)
+static int shift_layer(int dir, const struct launch_ids *from, const struct launch_ids *to,
+		       dev_t dev, struct ctn_err *err)
 {
 	const struct shift s = {.from = from, .to = to, .dev = dev};
-	ctn_autoclose int fd = openat(c->dirfd, WIRE_LAYER_NAME,
+	ctn_autoclose int fd = openat(dir, WIRE_LAYER_NAME,
 				      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
@@ -233,23 +234,26 @@ static int shift_layer(const struct container *c, const struct launch_ids *from,
 
 int launch_layer(const struct container *c, const struct launch_ids *ids, struct ctn_err *err)
 {
+	ctn_autoclose int dir = -1;
 	struct launch_ids before;
 	struct stat st;
 	bool same;
-	int r = load_ids(c, &before, err);
+	int r = container_state_dir(c, &dir, err);
+
+	if (r == 0)
+		r = load_ids(c, dir, &before, err);
 
 	if (r < 0)
 		return r;
-	if (fstatat(c->dirfd, WIRE_LAYER_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir, WIRE_LAYER_NAME, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return ctn_fail_errno(err, "stat the layer");
 	same = same_ids(&before, ids);
 	if (!same)
-		r = shift_layer(c, &before, ids, st.st_dev, err);
+		r = shift_layer(dir, &before, ids, st.st_dev, err);
 	if (r == 0 && !same)
-		r = save_ids(c, ids, err);
+		r = save_ids(c, dir, ids, err);
 	if (r == 0 && (st.st_uid != ids->root_uid || st.st_gid != ids->root_gid) &&
-	    fchownat(c->dirfd, WIRE_LAYER_NAME, ids->root_uid, ids->root_gid, AT_SYMLINK_NOFOLLOW) <
-		    0)
+	    fchownat(dir, WIRE_LAYER_NAME, ids->root_uid, ids->root_gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return ctn_fail_errno(err, "give the layer to the container");
 	return r;
 }

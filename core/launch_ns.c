@@ -70,12 +70,14 @@ static int join_user(struct joining *j, enum ns_kind kind, int procfd, struct ct
 static int join_container(struct joining *j, enum ns_kind kind, struct ctn_err *err)
 {
 	struct pidref *init = NULL;
-	ctn_autoclose int fd = -1;
+	ctn_autoclose int fd = -1, procfd = -1;
 	int r = container_ns_open(j->c->engine, spec_ns_container(j->spec, kind), kind, &fd, &init,
 				  err);
 
 	if (r == 0)
-		r = join_user(j, kind, init->procfd, err);
+		r = pidref_open(init, &procfd, err);
+	if (r == 0)
+		r = join_user(j, kind, procfd, err);
 	if (r == 0 && kind != NS_USER)
 		j->joins->fds[kind] = ctn_take_fd(fd);
 	pidref_put(init);

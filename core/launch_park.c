@@ -58,7 +58,7 @@ static int park_with(struct container *c, struct spec *spec, const struct launch
 		((struct wire_start *)p.data)->flags |= WIRE_PARK;
 		r = launch_monitor(c, &p, fds, (size_t)n, &parked.monitor, &parked.sock, err);
 	}
-	launch_attach_close(fds, n, into);
+	launch_attach_close(fds, n);
 	free(p.data);
 	if (r == 0)
 		r = wait_parked(&parked, err);

@@ -30,10 +30,11 @@ int launch_monitor(const struct container *c, const struct packer *p, const int 
 		   size_t n_more, struct pidref **ret, int *ret_sock, struct ctn_err *err);
 
 /** launch_attach_open() - the descriptors through which a process gets into its cgroup; @ret: room
- * for CG_CONTROLLERS. Return: how many. launch_attach_close() - with what was returned, or less.
+ * for CG_CONTROLLERS. @ret_into: it is born there. Return: how many. launch_attach_close() - with
+ * what was returned, or less.
  * launch_own_layer() - launch_layer() for those whom @spec, with @joins, makes root inside. */
 int launch_attach_open(const struct container *c, int *ret, bool *ret_into, struct ctn_err *err);
-void launch_attach_close(const int *fds, int n, bool into);
+void launch_attach_close(const int *fds, int n);
 int launch_own_layer(const struct container *c, const struct spec *spec,
 		     const struct launch_joins *joins, struct ctn_err *err);
 

@@ -13,21 +13,25 @@
 int launch_joins_living(const struct engine *e, const struct pidref *init, struct launch_joins *ret,
 			struct ctn_err *err)
 {
-	*ret = (struct launch_joins){.flags = 0};
-	for (int i = 0; i < NS_COUNT; i++) {
-		uint64_t inode = 0;
-		int r = ns_inode(init->procfd, (enum ns_kind)i, &inode, err);
+	ctn_autoclose int procfd = -1;
+	int r = pidref_open(init, &procfd, err);
 
+	*ret = (struct launch_joins){.flags = 0};
+	for (int i = 0; i < NS_COUNT; i++)
 		ret->fds[i] = -1;
+	for (int i = 0; r == 0 && i < NS_COUNT; i++) {
+		uint64_t inode = 0;
+
+		r = ns_inode(procfd, (enum ns_kind)i, &inode, err);
 		if (r < 0)
-			return r;
+			break;
 		if (inode == container_host_ns(e, (enum ns_kind)i))
 			ret->host |= ns_types[i].clone_flag;
 		else
 			ret->flags |= ns_types[i].clone_flag;
 	}
 	ret->has_ids = ret->flags & ns_types[NS_USER].clone_flag;
-	return ret->has_ids ? spec_maps_read(init->procfd, &ret->uids, &ret->gids, err) : 0;
+	return r == 0 && ret->has_ids ? spec_maps_read(procfd, &ret->uids, &ret->gids, err) : r;
 }
 
 /* Whether a program can begin in it now. */
@@ -51,24 +55,25 @@ static int check_parent(const struct container_view *v, struct ctn_err *err)
 struct attach {
 	int fds[CG_CONTROLLERS + 1];
 	size_t n;
-	bool into; /* the first is not ours to close */
+	bool into; /* it is born there */
 };
 
 static int attach_open(const struct container *c, struct attach *ret, struct ctn_err *err)
 {
-	int into = cgroup_leaf_dirfd(c->cgroup), n;
+	int n;
 
-	*ret = (struct attach){.fds = {into}, .n = 1, .into = into >= 0};
+	*ret = (struct attach){.into = cgroup_leaf_has_births(c->cgroup)};
 	if (ret->into)
-		return 0;
-	n = cgroup_leaf_child_attach_fds(c->parent->cgroup, c->cgroup, ret->fds, err);
+		n = cgroup_leaf_birthplace(c->cgroup, ret->fds, err) ?: 1;
+	else
+		n = cgroup_leaf_child_attach_fds(c->parent->cgroup, c->cgroup, ret->fds, err);
 	ret->n = n < 0 ? 0 : (size_t)n;
 	return n < 0 ? n : 0;
 }
 
 static void attach_close(struct attach *a)
 {
-	for (size_t i = 0; !a->into && i < a->n; i++)
+	for (size_t i = 0; i < a->n; i++)
 		close(a->fds[i]);
 }
 
@@ -87,7 +92,7 @@ static int launch_in(struct container *c, struct spec *spec, const struct pidref
 	if (r == 0)
 		r = launch_pack(c, spec, (uint32_t)a.n, a.into, &joins, &p, err);
 	if (r == 0)
-		r = state_save_run(c->run_dirfd, spec, "", 0, err);
+		r = container_save_run(c, spec, "", 0, err);
 	if (r == 0) {
 		int more[CTN_COUNT(a.fds)];
 

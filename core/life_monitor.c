@@ -73,7 +73,7 @@ static int load_status(const struct container *c, struct wire_status *ret)
 	int r = -EIO;
 
 	for (int i = 0; i < LOOKS; i++) {
-		r = state_load_status(c->run_dirfd, ret, NULL);
+		r = container_load_status(c, ret);
 		if (r == 0 || r == -ENOENT || r == -EBADMSG)
 			break;
 		(void)nanosleep(&pause, NULL);
@@ -84,11 +84,12 @@ static int load_status(const struct container *c, struct wire_status *ret)
 /* It was refused, whatever its monitor has written down: for the next server, too. */
 static void unsay_running(const struct container *c, struct wire_status *status)
 {
-	if (status->phase != WIRE_RUNNING)
+	ctn_autoclose int dir = -1;
+
+	if (status->phase != WIRE_RUNNING || container_run_dir(c, &dir, NULL) < 0)
 		return;
 	status->phase = WIRE_FAILED;
-	(void)io_replace_at(c->run_dirfd, WIRE_STATUS_NAME, status, sizeof(*status), 0600, false,
-			    NULL);
+	(void)io_replace_at(dir, WIRE_STATUS_NAME, status, sizeof(*status), 0600, false, NULL);
 }
 
 void life_on_monitor_end(struct container *c)

@@ -48,6 +48,7 @@ static bool is_saved(const struct container *c, const struct state_restart *r, b
 
 int restart_save(struct container *c, bool durable, struct ctn_err *err)
 {
+	ctn_autoclose int dir = -1;
 	struct state_restart r;
 	int failed = 0;
 
@@ -59,7 +60,9 @@ int restart_save(struct container *c, bool durable, struct ctn_err *err)
 	r = record(c);
 	pthread_mutex_unlock(&c->lock);
 	if (!is_saved(c, &r, durable)) {
-		failed = state_save_restart(c->dirfd, &r, durable, err);
+		failed = container_state_dir(c, &dir, err);
+		if (failed == 0)
+			failed = state_save_restart(dir, &r, durable, err);
 		c->has_mark = true;
 		c->mark_lazy = !durable || failed < 0;
 		c->marked = r;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "cleanup.h"
 #include "life_private.h"
 
 /* Between two that are due at the same time, so that they start in the order in which they were
@@ -51,12 +52,14 @@ static void adopt_ended(struct container *c, struct ctn_err *err)
 void restart_adopt(struct container *c)
 {
 	struct state_restart r = {0};
+	ctn_autoclose int dir = -1;
 	struct ctn_err why = {0};
 
 	if (c->parent)
 		return;
 	pthread_mutex_lock(&c->mark);
-	c->has_mark = state_load_restart(c->dirfd, &r, &why) == 0;
+	c->has_mark = container_state_dir(c, &dir, &why) == 0 &&
+		      state_load_restart(dir, &r, &why) == 0;
 	c->mark_lazy = true;
 	c->marked = r;
 	pthread_mutex_unlock(&c->mark);

@@ -126,7 +126,7 @@ void mark_running(struct container *c)
 	waiters_take(c, GOAL_RUNNING, &list);
 	pthread_mutex_unlock(&c->lock);
 	oom_watch(c);
-	if (state_save_exit(c->dirfd, &e, &err) < 0)
+	if (container_save_exit(c, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	restart_settle(c, &(struct ctn_err){0}); /* it has been started once more */
 	waiters_done(&list, 0, NULL);
@@ -263,8 +263,8 @@ static void forget_run(struct container *c)
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->tty);
-	ctn_close_fd(&c->in);
-	c->sock = c->timer = c->tty = c->in = -1;
+	stdin_release(c);
+	c->sock = c->timer = c->tty = -1;
 	c->in_end_owed = false;
 	oom_unwatch(c);
 }
@@ -353,7 +353,7 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 	oom_note(c, finished);
 	count_oom(c, &e);
 	denied_note(c);
-	if (state_save_exit(c->dirfd, &e, &err) < 0)
+	if (container_save_exit(c, &e, &err) < 0)
 		container_note_error(c->engine, c, "exit", &err);
 	if (finish_mark(c, &e) && start_go(c, &err) < 0)
 		(void)start_fail(c, &err, NULL);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "life_private.h"
 #include "procfs.h"
 
@@ -52,11 +53,13 @@ enum term { TERM_LOST, TERM_HELD, TERM_TAKEN };
 static enum term term_fate(const struct container *c)
 {
 	const uint64_t term = UINT64_C(1) << (SIGTERM - 1);
+	ctn_autoclose int procfd = -1;
 	struct procfs_status s;
 
 	if (c->parent || !spec_ns_is_new(c->running, NS_PID) || c->running->init)
 		return TERM_TAKEN;
-	if (procfs_read_status(c->init->procfd, &s, NULL) < 0 || (s.ignored & term))
+	if (pidref_open(c->init, &procfd, NULL) < 0 || procfs_read_status(procfd, &s, NULL) < 0 ||
+	    (s.ignored & term))
 		return TERM_LOST;
 	return s.caught & term ? TERM_TAKEN : s.blocked & term ? TERM_HELD : TERM_LOST;
 }

@@ -220,11 +220,12 @@ static void note_one(struct container *c, uint64_t latest)
 {
 	struct ctn_err err = {0};
 	char detail[OOM_DETAIL_MAX];
+	ctn_autoclose int dir = -1;
 	struct state_oom now;
 
 	if (!look(c, latest, &now))
 		return;
-	if (state_save_oom(c->run_dirfd, &now, &err) < 0)
+	if (container_run_dir(c, &dir, &err) < 0 || state_save_oom(dir, &now, &err) < 0)
 		container_note_error(c->engine, c, "cgroup/events", &err);
 	pthread_mutex_lock(&c->lock);
 	c->oom = now;
@@ -296,8 +297,10 @@ void oom_note(struct container *c, uint64_t latest)
 
 void oom_load(struct container *c)
 {
-	if (!c->parent)
-		(void)state_load_oom(c->run_dirfd, &c->oom, NULL); /* none: nobody was killed */
+	ctn_autoclose int dir = -1;
+
+	if (!c->parent && container_run_dir(c, &dir, NULL) == 0)
+		(void)state_load_oom(dir, &c->oom, NULL); /* none: nobody was killed */
 }
 
 int oom_start(struct engine *e, struct ctn_err *err)

@@ -50,22 +50,52 @@ static int read_start(int procfd, uint64_t *ret, struct ctn_err *err)
 	return parse_u64("start time", word, UINT64_MAX, ret, err);
 }
 
-static int open_proc(pid_t pid, int pidfd, struct pidref *ref, struct ctn_err *err)
+static int open_proc(pid_t pid, int *ret, struct ctn_err *err)
 {
-	ctn_autoclose int procfd = -1;
 	char path[32];
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d", pid);
-	procfd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (procfd < 0)
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
 		return ctn_fail_errno(err, "open %s", path);
-	if (read_start(procfd, &ref->start, err) < 0)
-		return ctn_fail_context(err, "process %d", pid);
-	/* Not reaped yet, so the number has meant this process all along, in /proc too. */
+	*ret = fd;
+	return 0;
+}
+
+/* After its directory was opened: not reaped yet, so the number has meant this process all along,
+ * in /proc too. */
+static int check_same(pid_t pid, int pidfd, struct ctn_err *err)
+{
 	if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0 && errno != EPERM)
 		return ctn_fail_errno(err, "process %d", pid);
-	ref->procfd = ctn_take_fd(procfd);
 	return 0;
+}
+
+static int learn_start(pid_t pid, int pidfd, uint64_t *ret, struct ctn_err *err)
+{
+	ctn_autoclose int procfd = -1;
+	int r = open_proc(pid, &procfd, err);
+
+	if (r < 0)
+		return r;
+	if (read_start(procfd, ret, err) < 0)
+		return ctn_fail_context(err, "process %d", pid);
+	return check_same(pid, pidfd, err);
+}
+
+int pidref_open(const struct pidref *ref, int *ret, struct ctn_err *err)
+{
+	ctn_autoclose int procfd = -1;
+	int r = open_proc(ref->pid, &procfd, err);
+
+	if (r == 0)
+		r = check_same(ref->pid, ref->pidfd, err);
+	if (r == -ENOENT || r == -ESRCH)
+		return ctn_fail(err, ESRCH, "process %d has ended", ref->pid);
+	if (r == 0)
+		*ret = ctn_take_fd(procfd);
+	return r;
 }
 
 int pidref_new(pid_t pid, int pidfd, struct pidref **ret, struct ctn_err *err)
@@ -82,7 +112,7 @@ int pidref_new(pid_t pid, int pidfd, struct pidref **ret, struct ctn_err *err)
 	ref = calloc(1, sizeof(*ref));
 	if (!ref)
 		return ctn_fail(err, ENOMEM, "no memory to follow process %d", pid);
-	r = open_proc(pid, pidfd < 0 ? opened : pidfd, ref, err);
+	r = learn_start(pid, pidfd < 0 ? opened : pidfd, &ref->start, err);
 	if (r == -ENOENT || r == -ESRCH) /* how procfs says it depends on the moment */
 		return ctn_fail(err, ESRCH, "process %d has ended", pid);
 	if (r < 0)
@@ -105,7 +135,6 @@ void pidref_put(struct pidref *ref)
 {
 	if (!ref || __atomic_sub_fetch(&ref->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	close(ref->procfd);
 	close(ref->pidfd);
 	free(ref);
 }

@@ -12,14 +12,12 @@
 /**
  * struct pidref - counted; its members never change after pidref_new().
  * @pidfd:  readable (poll) when the process has ended.
- * @procfd: its /proc/PID directory, opened while it was verified to live.
  * @start:  ticks since boot (stat field 22), which with the boot id identifies it across restarts
  * of the server.
  */
 struct pidref {
 	pid_t pid;
 	int pidfd;
-	int procfd;
 	uint64_t start;
 	unsigned refs; /* atomic */
 };
@@ -32,6 +30,14 @@ struct pidref {
 int pidref_new(pid_t pid, int pidfd, struct pidref **ret, struct ctn_err *err);
 struct pidref *pidref_get(struct pidref *ref); /* NULL gives NULL */
 void pidref_put(struct pidref *ref);	       /* NULL is fine */
+
+/**
+ * pidref_open() - an O_PATH descriptor of its /proc/PID directory, the caller's. None is kept: a
+ * server has thousands of them.
+ *
+ * Return: 0; -ESRCH when it has ended and was reaped: the number may be another's. Thread: any.
+ */
+int pidref_open(const struct pidref *ref, int *ret, struct ctn_err *err);
 
 /** pidref_kill() - pidfd_send_signal(2). Return: 0; -ESRCH when it has ended; -errno. */
 int pidref_kill(const struct pidref *ref, int sig, struct ctn_err *err);

@@ -29,11 +29,9 @@ void container_put(struct container *c)
 	pidref_put(c->parked);
 	container_put(c->parent);
 	cgroup_leaf_free(c->cgroup);
-	ctn_close_fd(&c->dirfd);
-	ctn_close_fd(&c->run_dirfd);
 	ctn_close_fd(&c->sock);
 	ctn_close_fd(&c->tty);
-	ctn_close_fd(&c->in);
+	stdin_release(c);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->parked_sock);
 	ctn_close_fd(&c->oom_fd);
@@ -91,8 +89,7 @@ static struct container *container_alloc(struct engine *e, struct container *par
 		return NULL;
 	c->engine = e;
 	c->refs = 1;
-	c->dirfd = c->run_dirfd = c->sock = c->timer = c->tty = c->in = c->oom_fd = c->parked_sock =
-		-1;
+	c->sock = c->timer = c->tty = c->in = c->oom_fd = c->parked_sock = -1;
 	c->spec = spec_get(spec);
 	c->parent = container_get(parent);
 	registry_session_key(parent, spec->name, c->name);

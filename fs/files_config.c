@@ -28,12 +28,15 @@ int show_ns_list(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 
 int show_caps_sets(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 {
-	struct container_view view;
 	uint64_t caps[CTN_COUNT(procfs_caps_labels)];
+	ctn_autoclose int procfd = -1;
+	struct container_view view;
 	int r;
 
 	container_view_get(ref->c, &view);
-	r = view.init ? procfs_read_caps(view.init->procfd, caps, err) : -ESRCH;
+	r = view.init ? pidref_open(view.init, &procfd, err) : -ESRCH;
+	if (r == 0)
+		r = procfs_read_caps(procfd, caps, err);
 	if (r == 0) {
 		for (size_t i = 0; i < CTN_COUNT(caps); i++)
 			caps_print_set(out, procfs_caps_labels[i], caps[i]);

@@ -26,7 +26,7 @@ static int reap(pid_t child)
 
 void init_run(pid_t child)
 {
-	sigset_t all;
+	sigset_t all; /* blocked already, so that sigwaitinfo gets them; pid 1 has no defaults */
 
 	(void)prctl(PR_SET_NAME, "init");
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* in a shared pid namespace another is pid 1 */
@@ -34,8 +34,6 @@ void init_run(pid_t child)
 	memset(program_invocation_name, 0, strlen(program_invocation_name));
 	memcpy(program_invocation_name, "init", sizeof("init"));
 	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all,
-		    NULL); /* so that sigwaitinfo gets them; pid 1 has no defaults */
 	for (;;) {
 		siginfo_t info;
 		int code = reap(child), sig;

@@ -166,6 +166,29 @@ static int exec_explain(const char *name, int code, struct ctn_err *err)
 	}
 }
 
+/* The program's process goes on; this one becomes its init. The program may run, and somebody may
+ * send a signal, before this one runs again: pid 1 would lose what it has not blocked by then. */
+static int begin_init(const struct plan *p, struct ctn_err *err)
+{
+	sigset_t all, none;
+	pid_t child;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_BLOCK, &all, NULL);
+	child = fork();
+	if (child < 0)
+		return ctn_fail_errno(err, "start the program below init");
+	if (child > 0) {
+		/* The report pipe, too: it is the program's now. */
+		syscall(SYS_close_range, 0, ~0U, 0);
+		init_run(child);
+	}
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setsid();
+	return terminal_control(p, err);
+}
+
 int stage_exec(struct stage *s, struct ctn_err *err)
 {
 	const struct plan *p = s->plan;
@@ -177,17 +200,7 @@ int stage_exec(struct stage *s, struct ctn_err *err)
 		atomic_store(&p->handover->ready, 1);
 	(void)io_write_all(s->report, &ready, sizeof(ready));
 	if (p->msg->flags & WIRE_INIT) {
-		pid_t child = fork();
-
-		if (child < 0)
-			return ctn_fail_errno(err, "start the program below init");
-		if (child > 0) {
-			syscall(SYS_close_range, 0, ~0U,
-				0); /* the report pipe, too: it is the program's now */
-			init_run(child);
-		}
-		(void)setsid();
-		code = terminal_control(p, err);
+		code = begin_init(p, err);
 		if (code < 0)
 			return code;
 	}

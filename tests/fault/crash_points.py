@@ -11,7 +11,7 @@ C34  C35  there are no images"""
 import json
 import os
 
-from basics import put, slurp, until
+from basics import put, settle, slurp, until
 from containers import Ctn
 from operations import CMD, GROUPS, Operation, created, errno_of, exists, fresh
 from nth import MONITOR, SERVER, STAGE
@@ -123,7 +123,7 @@ def act_spare(c):
     """One is made, which others are made ready for; one of those is taken and started, one is removed."""
     server = c.server
     r = errno_of(os.mkdir, server.path("first"))
-    until(lambda: not server.running() or len(spares_of(server)) == 2, "two are made ready", 20)
+    settle(lambda: server.running() and len(spares_of(server)) != 2, 1)  # after one that failed there is no other
     r = r or errno_of(os.mkdir, c.path()) or put(c.path("cmd"), CMD + "\n")
     r = r or errno_of(os.mkdir, server.path("other")) or errno_of(os.rmdir, server.path("other"))
     return r

@@ -2,6 +2,7 @@
 /* A server that is told whatever its container's monitor likes (fuzz_frames.h), in each state of
  * the container. */
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "cgroup_private.h"
 #include "container_private.h"
@@ -48,7 +49,7 @@ static void make_engine(void)
 	pthread_mutex_init(&c.errors.lock, NULL);
 	pthread_mutex_init(&engine.errors.lock, NULL);
 	c.waiters.prev = c.waiters.next = &c.waiters;
-	c.dirfd = c.run_dirfd = dir;
+	FUZZ_CHECK(mkdirat(dir, c.id, 0700) == 0);
 	c.spec = spec_new("x");
 	FUZZ_CHECK(c.spec);
 }

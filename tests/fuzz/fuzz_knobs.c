@@ -72,11 +72,13 @@ static void reset(int dirfd, const struct cgroup_knob *k)
 	}
 }
 
+static char leaf_name[] = "leaf";
+
 static void make_group(void)
 {
 	parentfd = fuzz_dir_make();
-	FUZZ_CHECK(mkdirat(parentfd, "leaf", 0755) == 0);
-	leaffd = openat(parentfd, "leaf", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	FUZZ_CHECK(mkdirat(parentfd, leaf_name, 0755) == 0);
+	leaffd = openat(parentfd, leaf_name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	FUZZ_CHECK(leaffd >= 0);
 	reset(parentfd, NULL);
 	reset(leaffd, NULL);
@@ -137,7 +139,7 @@ static void check_knob(int version, const struct cgroup_knob *k, const char *tex
 		.version = version,
 		.ops = version == 1 ? &cgroup_v1_ops : &cgroup_v2_ops,
 		.n = 1,
-		.dirs = {{.fd = leaffd, .path = fuzz_dir_path, .controllers = ~0u, .depth = 1}},
+		.dirs = {{.base = parentfd, .path = leaf_name, .controllers = ~0u, .depth = 1}},
 	};
 	const char *file = version == 1 ? k->v1 : k->v2;
 	ctn_autofree char *shown = NULL;

@@ -3,6 +3,7 @@
  * that goes on with what another has left. The first 24 bytes: which, what is known already, and
  * since when. Built with what writes them, which is not in the library. */
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "container_execed.h"
 #include "container_private.h"
@@ -15,7 +16,9 @@ struct head {
 	uint64_t which, known, since;
 };
 
-static struct container c = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static struct engine engine;
+static struct container c = {.engine = &engine, .id = "a", .lock = PTHREAD_MUTEX_INITIALIZER};
+static int dir; /* of @c */
 
 static void check_printable(const char *text, size_t len)
 {
@@ -59,7 +62,7 @@ static void add_denied(void *arg, uint64_t time, const char *detail)
 
 static void check_denied(const struct head *h)
 {
-	struct ring ring = {.state_fd = c.dirfd, .fd = -1};
+	struct ring ring = {.state_fd = dir, .fd = -1};
 	struct wire_denied d = {.time = 1, .pid = 1, .program = "zzz"};
 	char *text = print_denied();
 
@@ -91,18 +94,26 @@ static void check_execed(const struct head *h)
 	execed_read(&c, h->since, h->known, see_execed, &n);
 }
 
+static void make_dir(void)
+{
+	engine.state_fd = engine.run_fd = fuzz_dir_make();
+	FUZZ_CHECK(mkdirat(engine.run_fd, c.id, 0700) == 0);
+	dir = openat(engine.run_fd, c.id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	FUZZ_CHECK(dir >= 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct head h = {0};
 	int fd;
 
-	if (!c.dirfd)
-		c.dirfd = c.run_dirfd = fuzz_dir_make();
+	if (!dir)
+		make_dir();
 	if (size < sizeof(h))
 		return 0;
 	memcpy(&h, data, sizeof(h));
 	fd = fuzz_free_fd();
-	fuzz_put(c.dirfd, h.which % 2 ? WIRE_EXECED_NAME : WIRE_DENIED_NAME, data + sizeof(h),
+	fuzz_put(dir, h.which % 2 ? WIRE_EXECED_NAME : WIRE_DENIED_NAME, data + sizeof(h),
 		 size - sizeof(h));
 	if (h.which % 2)
 		check_execed(&h);

@@ -58,14 +58,13 @@ static inline void attach_self(const struct cgroup_leaf *l)
 
 static inline pid_t fork_into(const struct cgroup_leaf *l)
 {
-	struct clone_args args = {
-		.flags = CLONE_INTO_CGROUP,
-		.exit_signal = SIGCHLD,
-		.cgroup = (uint64_t)cgroup_leaf_dirfd(l),
-	};
+	ctn_autoclose int dir = -1;
+	struct clone_args args = {.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD};
 
-	if (cgroup_leaf_dirfd(l) < 0)
+	if (!cgroup_leaf_has_births(l))
 		return fork();
+	CHECK(cgroup_leaf_birthplace(l, &dir, NULL) == 0);
+	args.cgroup = (uint64_t)dir;
 	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 

@@ -40,9 +40,11 @@ static void test_freezer_first(void)
 
 	CHECK(n == (leaf->version == 2 ? 0 : (int)leaf->n));
 	for (int i = 0; i < n; i++) {
+		ctn_autoclose int dir = open(leaf->dirs[i].path, O_PATH | O_CLOEXEC);
+
 		if (!(leaf->dirs[i].controllers & CG_BIT(CG_FREEZER)))
 			continue;
-		CHECK(fstatat(leaf->dirs[i].fd, "tasks", &want, 0) == 0);
+		CHECK(fstatat(dir, "tasks", &want, 0) == 0);
 		CHECK(fstat(fds[0], &first) == 0);
 		CHECK(first.st_dev == want.st_dev && first.st_ino == want.st_ino);
 	}
@@ -71,7 +73,7 @@ static void test_move(void)
 
 		CHECK(cgroup_leaf_open(root, "other", &other, NULL) == 0);
 		broken = *other;
-		broken.dirs[broken.n - 1].fd = AT_FDCWD;
+		broken.dirs[broken.n - 1].ino++;
 		CHECK(io_read_at(AT_FDCWD, path, 65536, &before, NULL, NULL) == 0);
 		CHECK(leaf->ops->procs_add(&broken, pid, NULL) < 0);
 		CHECK(io_read_at(AT_FDCWD, path, 65536, &after, NULL, NULL) == 0);
@@ -317,13 +319,13 @@ static void test_nested(void)
 
 	snprintf(text, sizeof(text), "%d", pid);
 	for (size_t i = 0; i < leaf->n; i++) {
-		ctn_autoclose int sub = -1;
+		ctn_autoclose int dir = open(leaf->dirs[i].path, O_PATH | O_CLOEXEC), sub = -1;
 
 		if (leaf->dirs[i].controllers & CG_BIT(CG_CPUSET) && leaf->version == 1)
 			continue; /* an empty one takes nobody */
-		CHECK(mkdirat(leaf->dirs[i].fd, "in", 0755) == 0);
-		CHECK(mkdirat(leaf->dirs[i].fd, "in/side", 0755) == 0);
-		sub = openat(leaf->dirs[i].fd, "in/side", O_PATH | O_CLOEXEC);
+		CHECK(mkdirat(dir, "in", 0755) == 0);
+		CHECK(mkdirat(dir, "in/side", 0755) == 0);
+		sub = openat(dir, "in/side", O_PATH | O_CLOEXEC);
 		CHECK(io_write_at(sub, "cgroup.procs", text, NULL) == 0);
 	}
 	CHECK(cgroup_leaf_procs(leaf, &pids, &n, NULL) == 0 && n == 1 && pids[0] == pid);
@@ -350,7 +352,7 @@ static void test_v2_without_controllers(void)
 	snprintf(path, sizeof(path), "/ctnfs-test-%d", tester);
 	CHECK(cgroup_root_open_texts(v2, "0::/\n", path, &r, NULL) == 0);
 	CHECK(cgroup_root_version(r) == 2 && cgroup_root_has(r, CG_FREEZER));
-	CHECK(cgroup_leaf_open(r, "leaf", &l, NULL) == 0 && cgroup_leaf_dirfd(l) >= 0);
+	CHECK(cgroup_leaf_open(r, "leaf", &l, NULL) == 0 && cgroup_leaf_has_births(l));
 	freeze_and_kill(l);
 	if (cgroup_root_has(r, CG_DEVICES))
 		devices_hold(l);

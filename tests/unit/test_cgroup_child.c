@@ -163,7 +163,7 @@ static void removed_with(struct cgroup_root *r, struct cgroup_leaf **l)
 	cgroup_leaf_free(grandchild);
 	cgroup_leaf_free(child);
 	child = NULL;
-	CHECK_ERR(cgroup_leaf_child_open(*l, "child", &child, &check_err), ENOENT, "leaf/child");
+	CHECK_ERR(cgroup_leaf_child_open(*l, "child", &child, &check_err), ENOENT, "leaf is gone");
 	CHECK(!child);
 	cgroup_leaf_free(*l);
 	*l = NULL;

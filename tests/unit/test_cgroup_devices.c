@@ -265,22 +265,24 @@ static void test_more_than_the_server_has(void)
 {
 	static const struct cgroup_device tun[] = {{'c', 10, 200, R | W}};
 	struct cgroup_leaf inner = *leaf;
-	int top = -1, fd = -1;
+	ctn_autofree char *path = NULL;
+	ctn_autoclose int top = -1;
 
 	if (leaf->version == 2 || cgroup_leaf_fd(leaf, CG_DEVICES, &top, NULL) < 0)
 		return;
 	CHECK(cgroup_leaf_set_devices(leaf, mixed, 2, &check_err) == 0);
 	CHECK(mkdirat(top, "inner", 0755) == 0);
-	fd = openat(top, "inner", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (size_t i = 0; i < inner.n; i++) {
-		if (inner.dirs[i].fd == top)
-			inner.dirs[i].fd = fd;
+		if (!(inner.dirs[i].controllers & CG_BIT(CG_DEVICES)))
+			continue;
+		CHECK(asprintf(&path, "%s/inner", leaf->dirs[i].path) > 0);
+		inner.dirs[i].path = path;
+		inner.dirs[i].ino = 0;
 	}
 	CHECK_ERR(cgroup_leaf_set_devices(&inner, tun, 1, &check_err), EPERM, "c 10:200 rw");
 	CHECK_ERR(cgroup_leaf_set_devices(leaf, tun, 1, &check_err), EBUSY, "below");
 	CHECK(cgroup_leaf_set_devices(&inner, cgroup_default_devices, CGROUP_DEFAULT_DEVICES,
 				      &check_err) == 0);
-	close(fd);
 	CHECK(unlinkat(top, "inner", AT_REMOVEDIR) == 0);
 	for (int i = 0; i < 100; i++) { /* the kernel forgets it a moment later */
 		if (cgroup_leaf_set_devices(leaf, cgroup_default_devices, CGROUP_DEFAULT_DEVICES,
@@ -293,7 +295,7 @@ static void test_more_than_the_server_has(void)
 
 static unsigned programs(const struct cgroup_leaf *l)
 {
-	ctn_autoclose int fd = openat(cgroup_leaf_dirfd(l), ".", O_RDONLY | O_CLOEXEC);
+	ctn_autoclose int fd = open(l->dirs[0].path, O_RDONLY | O_CLOEXEC);
 	uint32_t ids[64];
 	union bpf_attr attr;
 

@@ -19,9 +19,11 @@ static void test_delays(void)
 /* What the state file says: 1 up, 0 not, -1 there is none. */
 static int marked(const struct container *c)
 {
+	ctn_autoclose int dir = -1;
 	struct state_restart r;
 
-	return state_load_restart(c->dirfd, &r, NULL) < 0 ? -1 : r.up;
+	CHECK(container_state_dir(c, &dir, NULL) == 0);
+	return state_load_restart(dir, &r, NULL) < 0 ? -1 : r.up;
 }
 
 static bool until_state(struct container *c, enum ctn_state state)

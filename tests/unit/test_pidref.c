@@ -82,6 +82,7 @@ static void test_self(void)
 {
 	unsigned before = count_fds();
 	struct pidref *ref = NULL;
+	int procfd = -1;
 
 	CHECK(pidref_new(getpid(), -1, &ref, NULL) == 0);
 	if (!ref)
@@ -89,8 +90,10 @@ static void test_self(void)
 	CHECK(ref->pid == getpid() && ref->refs == 1);
 	CHECK(ref->start > 0 && ref->start == start_of(getpid()));
 	CHECK(fcntl(ref->pidfd, F_GETFD) & FD_CLOEXEC);
-	CHECK(fcntl(ref->procfd, F_GETFD) & FD_CLOEXEC);
-	CHECK(faccessat(ref->procfd, "status", R_OK, 0) == 0);
+	CHECK(pidref_open(ref, &procfd, NULL) == 0);
+	CHECK(fcntl(procfd, F_GETFD) & FD_CLOEXEC);
+	CHECK(faccessat(procfd, "status", R_OK, 0) == 0);
+	close(procfd);
 	CHECK(!pidref_ended(ref));
 	CHECK(pidref_get(ref) == ref && ref->refs == 2);
 	pidref_put(ref);
@@ -193,9 +196,11 @@ static void test_reused_pid(void)
 	ctn_autoclose int old = pidfd_open(pid, 0);
 	struct clone_args args = {
 		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
-	struct pidref *ref = NULL;
+	struct pidref *ref = NULL, *first = NULL;
+	int fd = -1;
 	long r;
 
+	CHECK(pidref_new(pid, -1, &first, NULL) == 0);
 	reap(pid);
 	r = syscall(SYS_clone3, &args, sizeof(args));
 	if (r == 0) {
@@ -204,8 +209,12 @@ static void test_reused_pid(void)
 	}
 	if (r < 0) {
 		printf("# skipped: choosing a pid: %s\n", strerror(errno));
+		pidref_put(first);
 		return;
 	}
+	CHECK_ERR(pidref_open(first, &fd, &check_err), ESRCH, "has ended");
+	CHECK(fd == -1);
+	pidref_put(first);
 	CHECK_ERR(pidref_new(pid, old, &ref, &check_err), ESRCH, "has ended");
 	CHECK(ref == NULL);
 	CHECK(pidref_new(pid, -1, &ref, NULL) == 0);
