@@ -18,7 +18,7 @@ import time
 import pytest
 
 from attackers import LONG, TELL, arm, begin, end, enter, rounds, tools, weak_server
-from basics import limit, slurp
+from basics import SANITIZERS, limit, slurp
 from canaries import SECRET, bait, canary  # noqa: F401
 from rootdirs import make_root
 
@@ -87,7 +87,7 @@ def test_users_while_passwd_is_exchanged(tidy, canary, top, tmp_path, kind):  # 
     print("N13 %s: %d tries, the longest took %.3f s; %d exchanges" % (kind, tries, longest, got.count["swaps"]))
     assert tries > 10 and got.count["swaps"] > 1000
     assert longest < limit(3)
-    assert memory(tidy) - before < 16 << 10
+    assert SANITIZERS or memory(tidy) - before < 16 << 10  # they keep what was freed
 
 
 def test_control_of_users(session, no_leaks, top, tmp_path):

@@ -20,7 +20,7 @@ from attackers import LONG, arm, begin, end, rounds, tools, weak_server
 from basics import limit
 from canaries import bait, canary  # noqa: F401
 
-TRIES = rounds(30, 500)
+TRIES = rounds(30, 1 << 30)
 KINDS = ("default", "privileged")
 
 
@@ -63,9 +63,8 @@ def test_a_false_devpts(tidy, canary, tmp_path, kind):  # noqa: F811
 def test_its_own_are_terminals(tidy, canary, kind):  # noqa: F811
     """What stands beside: links in the layer, where /dev is ours, change nothing."""
     ctn = arm(tidy.make(), kind, "1000:1000").put("tty", "1")
-    for _ in range(3):
-        out = ctn.output("stat -c '%t %u' $(tty) && stat -c %t /dev/console")
-        assert out.split() == ["88", "1000", "88"], out
+    out = ctn.output("stat -c '%t %u' $(tty) && stat -c %t /dev/console")
+    assert out.split() == ["88", "1000", "88"], out
 
 
 def test_control_of_names(session, no_leaks, bait, tmp_path):  # noqa: F811
