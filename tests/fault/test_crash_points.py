@@ -121,7 +121,7 @@ def one_round(server, witness, point, number, words, delay):
 
 def rounds_of(server, witness, point, rng, tell):
     """As many as are wanted. Return: how many there were."""
-    number, most, n = point.number or (1 if LONG else 2), 0, 0
+    number, n, missed = point.number or (1 if LONG else 2), 0, 0
     wanted = max(ROUNDS, len(point.victims)) if SLOW < 4 else 1
     while n < wanted:
         words = point.victims[n % len(point.victims)]
@@ -130,9 +130,11 @@ def rounds_of(server, witness, point, rng, tell):
         if one_round(server, witness, point, number, words, delay):
             n += 1
             number += not point.number
-        else:
-            assert not point.number and number > 1, "there is no such point"
+        elif not point.number and number > 1:
             number = 1
+        else:
+            missed += 1  # on a machine that is too slow to make anything ready
+            assert is_ahead(point) and missed < 3, "there is no such point"
     return n
 
 
@@ -141,7 +143,9 @@ def is_ahead(point):
 
 
 @pytest.mark.slow_ok(120 + 60 * ROUNDS)
-@pytest.mark.parametrize("ahead", [False, True], ids=["C", "P"])
+@pytest.mark.parametrize("ahead", [
+    pytest.param(False, id="C"),
+    pytest.param(True, id="P", marks=pytest.mark.skipif(SLOW >= 4, reason="needs a machine that makes it ready in time"))])
 def test_killed_at_each_point(server, ahead):
     """All of the wrong ones are told."""
     server.version = cgroup_version(server)
