@@ -113,7 +113,7 @@ class Server:
 
     def option_text(self):
         own = ["state=" + self.state, "run=" + self.run, "subid=%d:%d" % (self.id_base, IDS_EACH),
-               "spares=" + SPARES]
+               "spares=" + SPARES, "filter=kill"]  # what the filter forgets is seen
         return ",".join(own + self.options)
 
     def argv(self):
