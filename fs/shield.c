@@ -27,10 +27,11 @@ static const cap_value_t kept[] = {
 	CAP_FOWNER,	  /* so do directories that are sticky, and modes that are set */
 	CAP_FSETID,	  /* set-group-ID directories of a layer stay what they are */
 	CAP_KILL,	  /* `ctl`: the container's processes are of other users */
-	CAP_SYS_ADMIN,	  /* unmounting; into namespaces; device programs of cgroup v2 */
-	CAP_SYS_CHROOT,	  /* into the host's mount namespace, for that, and a container's */
-	CAP_SYS_NICE,	  /* `cgroup/procs`: cpuset asks for it to move who has rights we lack */
-	CAP_SYS_PTRACE,	  /* ns/, root, procs/: links into /proc of the container's processes */
+	CAP_NET_ADMIN,	/* device programs of cgroup v2: Linux 6.1 asks for it, and nothing else */
+	CAP_SYS_ADMIN,	/* unmounting; into namespaces; device programs of cgroup v2 */
+	CAP_SYS_CHROOT, /* into the host's mount namespace, for that, and a container's */
+	CAP_SYS_NICE,	/* `cgroup/procs`: cpuset asks for it to move who has rights we lack */
+	CAP_SYS_PTRACE, /* ns/, root, procs/: links into /proc of the container's processes */
 	CAP_SYS_RESOURCE, /* oom_score_adj below the server's own */
 	CAP_SYSLOG,	  /* /dev/kmsg: whom the OOM killer took */
 };

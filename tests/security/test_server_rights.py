@@ -9,7 +9,7 @@ import pytest
 
 from basics import SANITIZERS, limit, put, slurp, until
 
-KEPT = {"chown": 0, "dac_override": 1, "fowner": 3, "fsetid": 4, "kill": 5, "sys_chroot": 18, "sys_ptrace": 19,
+KEPT = {"chown": 0, "dac_override": 1, "fowner": 3, "fsetid": 4, "kill": 5, "net_admin": 12, "sys_chroot": 18, "sys_ptrace": 19,
         "sys_admin": 21, "sys_nice": 23, "sys_resource": 24, "syslog": 34}
 FILTERED = not SANITIZERS & {"address", "thread"}
 LOST = r"the process from which monitors come \(ctnfs-nursery\) was killed"

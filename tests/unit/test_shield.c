@@ -234,8 +234,8 @@ static int do_caps(void)
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {0};
 	const unsigned never = 1U << CAP_SETUID | 1U << CAP_SETGID | 1U << CAP_SETPCAP |
-			       1U << CAP_NET_ADMIN | 1U << CAP_SYS_MODULE | 1U << CAP_SYS_RAWIO |
-			       1U << CAP_SYS_BOOT | 1U << CAP_SYS_TIME | 1U << CAP_MKNOD;
+			       1U << CAP_SYS_MODULE | 1U << CAP_SYS_RAWIO | 1U << CAP_SYS_BOOT |
+			       1U << CAP_SYS_TIME | 1U << CAP_MKNOD;
 
 	if (syscall(SYS_capget, &head, data) < 0)
 		return 1;
