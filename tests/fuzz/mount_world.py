@@ -135,14 +135,7 @@ class Box:
         return time.monotonic() < self.settled_at or any(s and s.box is self and s.writes for s in self.client.slots)
 
     def will_settle(self):
-        """Wait for a moment in which the mount has nothing to do, and so no release; where there is none, nothing
-        is compared for a while."""
-        path = "/sys/fs/fuse/connections/%d/waiting" % os.minor(self.client.server.dev)
-        deadline = time.monotonic() + 1
-        while os.path.exists(path) and time.monotonic() < deadline:
-            if slurp(path).strip() == "0":
-                return
-        self.settled_at = time.monotonic() + limit(20)
+        self.settled_at = time.monotonic() + limit(1)
 
     def look(self):
         """Listing, attributes and contents are of one mind."""
