@@ -133,13 +133,24 @@ struct container {
 };
 
 /* What an epoll event is about; its data is serial << 3 | kind. */
-enum event_kind { EVENT_SOCKET, EVENT_MONITOR, EVENT_INIT, EVENT_TIMER, EVENT_STDIN, EVENT_OOM };
+enum event_kind {
+	EVENT_SOCKET,
+	EVENT_MONITOR,
+	EVENT_INIT,
+	EVENT_TIMER,
+	EVENT_STDIN,
+	EVENT_OOM,
+	EVENT_NURSERY
+};
 
 struct engine {
 	char *state_path, *run_path;
 	char *mountpoint; /* NULL: none */
 	int state_fd, run_fd, lock_fd, monitor_fd, host_mntns, null_fd;
 	struct spawner *spawner; /* launch_spawn.h */
+	int nursery_pidfd;
+	void (*lost)(void *arg); /* engine_on_loss() */
+	void *lost_arg;
 	struct cgroup_root *cgroup;
 	int oom_score_adj; /* of the server at its start: what its children have by themselves */
 	char *skeleton;	   /* name in state_fd */

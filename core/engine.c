@@ -251,7 +251,7 @@ int engine_new(const struct engine_options *o, struct engine **ret, struct ctn_e
 	if (!e)
 		return ctn_fail(err, ENOMEM, "no memory for the engine");
 	e->state_fd = e->run_fd = e->lock_fd = e->monitor_fd = e->null_fd = -1;
-	e->epoll_fd = e->stdin_epoll_fd = e->stop_fd = -1;
+	e->epoll_fd = e->stdin_epoll_fd = e->stop_fd = e->nursery_pidfd = -1;
 	e->host_mntns = o->host_mntns;
 	e->version = o->version;
 	e->subid_base = o->subid_base;
@@ -310,7 +310,10 @@ int engine_start(struct engine *e, struct ctn_err *err)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
 	sigset_t all, old;
-	int r = adopt_all(e, err); /* before there are events: nobody else looks at them yet */
+	int r = engine_begin(e, err);
+
+	if (r == 0)
+		r = adopt_all(e, err); /* before there are events: nobody else looks at them yet */
 
 	if (r == 0)
 		r = journal_settle(e, err);
@@ -367,6 +370,7 @@ void engine_free(struct engine *e)
 	ctn_close_fd(&e->stdin_epoll_fd);
 	ctn_close_fd(&e->stop_fd);
 	spawner_free(e->spawner);
+	ctn_close_fd(&e->nursery_pidfd);
 	ctn_close_fd(&e->null_fd);
 	ctn_close_fd(&e->monitor_fd);
 	ctn_close_fd(&e->run_fd);

@@ -39,6 +39,11 @@ enum { SPARES_MAX = 8 };
  * started. Thread: main. */
 int engine_new(const struct engine_options *options, struct engine **ret, struct ctn_err *err);
 
+/** engine_begin() - start the process from which monitors will come, with the rights that the
+ * caller has now: it may give up its own after that. engine_start() does it where nobody has. Call
+ * it after the last fork. */
+int engine_begin(struct engine *e, struct ctn_err *err);
+
 /** engine_start() - start the event thread, then adopt or account for every container that is on
  * disk. Call it after the last fork. */
 int engine_start(struct engine *e, struct ctn_err *err);
@@ -52,6 +57,10 @@ void engine_free(struct engine *e);
  * when it was removed: then its serial is nobody's; with 0 when the journal has more lines. Set it
  * before engine_start(). */
 void engine_on_change(struct engine *e, void (*fn)(void *arg, uint32_t serial), void *arg);
+
+/** engine_on_loss() - @fn is called once, by the event thread, when the process from which monitors
+ * come was killed: nothing can be started any more. Set it before engine_start(). */
+void engine_on_loss(struct engine *e, void (*fn)(void *arg), void *arg);
 
 /** engine_print_status() - the root `status` file's engine lines: Key:<tab>value. */
 int engine_print_status(struct engine *e, FILE *out, struct ctn_err *err);

@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include "cleanup.h"
 #include "io.h"
 #include "wire.h"
+#include "wire_io.h"
 
 enum { STACK_BYTES = 64 << 10 };
 
@@ -38,7 +41,10 @@ struct spawner {
 	struct rlimit files;
 	pthread_mutex_t lock;
 	char path[32];
-	int failed; /* errno of the child's */
+	int failed;  /* errno of the child's */
+	int nursery; /* the connection to it; -1: there is none */
+	pid_t nursery_pid;
+	uint32_t asked; /* number of the last request */
 	char stack[STACK_BYTES] __attribute__((aligned(64)));
 };
 
@@ -83,6 +89,7 @@ int spawner_new(int null_fd, int program_fd, struct spawner **ret, struct ctn_er
 		return ctn_fail(err, ENOMEM, "no memory for the server's children");
 	s->null_fd = null_fd;
 	s->program_fd = program_fd;
+	s->nursery = -1;
 	s->slot = fcntl(null_fd, F_DUPFD_CLOEXEC, WIRE_SOCKET_FD + 1);
 	if (s->slot < 0) {
 		free(s);
@@ -101,6 +108,12 @@ void spawner_free(struct spawner *s)
 	if (!s)
 		return;
 	close(s->slot);
+	if (s->nursery >= 0) {
+		close(s->nursery);
+		(void)kill(s->nursery_pid,
+			   SIGKILL); /* should it be stopped, it would not see the end */
+		(void)waitpid(s->nursery_pid, NULL, 0);
+	}
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
@@ -148,11 +161,11 @@ static pid_t begin(struct spawner *s)
 	return pid;
 }
 
-int spawn_child(struct spawner *s, int sock, pid_t *ret, struct ctn_err *err)
+/* Under s->lock. Return: the child, or -errno. */
+static pid_t execute(struct spawner *s, int sock)
 {
-	pid_t pid = -1;
+	pid_t pid;
 
-	pthread_mutex_lock(&s->lock);
 	if (dup3(sock, s->slot, O_CLOEXEC) >= 0) {
 		pid = begin(s);
 		(void)dup3(s->null_fd, s->slot,
@@ -160,7 +173,91 @@ int spawn_child(struct spawner *s, int sock, pid_t *ret, struct ctn_err *err)
 	} else {
 		pid = -errno;
 	}
+	return pid;
+}
+
+/* --- the nursery --- */
+
+static struct wire_msg message(enum wire_type type, uint64_t value)
+{
+	return (struct wire_msg){
+		.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = type, .value = value};
+}
+
+/* Under s->lock. The answer to the last request. One to a request before that, whose answer could
+ * not be received, is about a child that nobody has talked to. Return: the child, or -errno. */
+static pid_t hear(struct spawner *s)
+{
+	struct wire_msg msg;
+
+	for (;;) {
+		ssize_t n = wire_receive(s->nursery, &msg, sizeof(msg), NULL, 0, NULL);
+		int32_t pid = (int32_t)(uint32_t)msg.value;
+
+		if (n != (ssize_t)sizeof(msg))
+			return n < 0 ? (pid_t)n : -ECONNRESET;
+		if (msg.value >> 32 == s->asked)
+			return pid;
+		if (pid > 0) {
+			(void)kill(pid, SIGKILL); /* our own unreaped child: the pid is still its */
+			(void)waitpid(pid, NULL, 0);
+		}
+	}
+}
+
+/* Under s->lock. Return: as above. */
+static pid_t ask(struct spawner *s, int sock)
+{
+	struct wire_msg msg = message(WIRE_MSG_BEAR, ++s->asked);
+	ssize_t n = wire_send(s->nursery, &msg, sizeof(msg), &sock, 1);
+
+	if (n == -EPIPE)
+		return -ECONNRESET;
+	return n < 0 ? (pid_t)n : hear(s);
+}
+
+int spawner_begin(struct spawner *s, int *ret_pidfd, struct ctn_err *err)
+{
+	const struct wire_msg msg = message(WIRE_MSG_NURSERY, 0);
+	ctn_autoclose int theirs = -1, pidfd = -1;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return ctn_fail_errno(err, "make a connection to the nursery");
+	theirs = pair[1];
+	r = spawn_child(s, theirs, &s->nursery_pid, err);
+	if (r < 0) {
+		close(pair[0]);
+		return r;
+	}
+	s->nursery = pair[0]; /* from here on spawner_free() ends it */
+	pidfd = pidfd_open(s->nursery_pid, 0);
+	if (pidfd < 0)
+		return ctn_fail_errno(err, "watch the nursery");
+	r = (int)wire_send(s->nursery, &msg, sizeof(msg), NULL, 0);
+	if (r > 0) {
+		ctn_close_fd(&theirs); /* or its end would not be seen */
+		theirs = -1;
+		r = hear(s);
+	}
+	if (r < 0)
+		return ctn_fail(err, -r, "talk to the nursery: %s", strerrordesc_np(-r));
+	*ret_pidfd = ctn_take_fd(pidfd);
+	return 0;
+}
+
+int spawn_child(struct spawner *s, int sock, pid_t *ret, struct ctn_err *err)
+{
+	pid_t pid;
+
+	pthread_mutex_lock(&s->lock);
+	pid = s->nursery < 0 ? execute(s, sock) : ask(s, sock);
 	pthread_mutex_unlock(&s->lock);
+	if (pid == -ECONNRESET)
+		return ctn_fail(
+			err, ECONNRESET,
+			"start a monitor: the process that makes them was killed; start the "
+			"server again");
 	if (pid < 0)
 		return ctn_fail(err, -pid, "start a monitor: %s", strerrordesc_np(-pid));
 	*ret = pid;

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 
 #include "container_private.h"
+#include "launch_spawn.h"
 #include "oom.h"
 
 enum { EVENTS_AT_ONCE = 64, KIND_BITS = 3 };
@@ -57,8 +58,34 @@ static void (*const handlers[])(struct container *c) = {
 	[EVENT_STDIN] = stdin_on_room,	 [EVENT_OOM] = oom_on_event,
 };
 
+static void on_nursery_end(struct engine *e)
+{
+	if (e->lost)
+		e->lost(e->lost_arg);
+}
+
 /* What is about no container: no serial is 0. */
-static void (*const engine_handlers[])(struct engine *e) = {[EVENT_OOM] = oom_on_engine};
+static void (*const engine_handlers[])(struct engine *e) = {
+	[EVENT_OOM] = oom_on_engine, [EVENT_NURSERY] = on_nursery_end};
+
+int engine_begin(struct engine *e, struct ctn_err *err)
+{
+	int r;
+
+	if (e->nursery_pidfd >= 0)
+		return 0;
+	r = spawner_begin(e->spawner, &e->nursery_pidfd, err);
+	if (r < 0)
+		return r;
+	r = loop_add_events(e, NULL, e->nursery_pidfd, EVENT_NURSERY, EPOLLIN | EPOLLONESHOT);
+	return r < 0 ? ctn_fail(err, -r, "watch the nursery") : 0;
+}
+
+void engine_on_loss(struct engine *e, void (*fn)(void *arg), void *arg)
+{
+	e->lost = fn;
+	e->lost_arg = arg;
+}
 
 /* By serial: an event may be about a container that another thread has removed meanwhile. */
 static void dispatch(struct engine *e, uint64_t data)

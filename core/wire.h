@@ -330,6 +330,11 @@ enum wire_type {
 			      answer. Monitor, to servers: there is more in WIRE_EXECED_NAME */
 	WIRE_MSG_PARKED,   /* monitor, once after WIRE_PARK: @value: 1 where it is prepared, 0 where
 			      that cannot be done */
+	WIRE_MSG_NURSERY,  /* server, first: be no monitor, but make some (nursery.c);
+			      answered like the next, with the pid 0 */
+	WIRE_MSG_BEAR,	   /* server: with a monitor's end of its connection; @value: any number
+			      below 2^32 */
+	WIRE_MSG_BORN,	   /* nursery: @value: that number << 32, and the monitor's pid or -errno */
 };
 
 struct wire_msg {

@@ -198,6 +198,7 @@ static int dir_fill(struct dir *d, struct fs *fs)
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct ctn_err err = {0};
 	struct node_ref ref;
 	struct dir *d;
 	int r = node_ref_get(req_fs(req), ino, &ref);
@@ -214,8 +215,13 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	d->open.drop = dir_drop;
 	d->ino = ino;
+	r = opened_add(&d->open, fuse_req_ctx(req)->uid, &err);
+	if (r < 0) {
+		free(d);
+		fuse_reply_err(req, -r);
+		return;
+	}
 	pthread_mutex_init(&d->lock, NULL);
-	opened_add(&d->open);
 	fi->fh = (uintptr_t)d;
 	if (fuse_reply_open(req, fi) == -ENOENT) /* the opener got a signal: no RELEASEDIR comes */
 		dir_drop(&d->open);

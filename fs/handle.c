@@ -13,16 +13,22 @@
 /* --- what is open --- */
 
 static pthread_mutex_t opened_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct opened all_opened = {&all_opened, &all_opened, NULL}; /* under opened_lock */
+static struct opened all_opened = {.prev = &all_opened,
+				   .next = &all_opened}; /* under opened_lock */
 
-void opened_add(struct opened *o)
+int opened_add(struct opened *o, uid_t uid, struct ctn_err *err)
 {
+	int r = quota_take(uid, &o->quota, err);
+
+	if (r < 0)
+		return r;
 	pthread_mutex_lock(&opened_lock);
 	o->next = &all_opened;
 	o->prev = all_opened.prev;
 	o->prev->next = o;
 	all_opened.prev = o;
 	pthread_mutex_unlock(&opened_lock);
+	return 0;
 }
 
 void opened_remove(struct opened *o)
@@ -31,6 +37,7 @@ void opened_remove(struct opened *o)
 	o->prev->next = o->next;
 	o->next->prev = o->prev;
 	pthread_mutex_unlock(&opened_lock);
+	quota_give(o->quota, o->held);
 }
 
 void handle_end(void)
@@ -75,34 +82,52 @@ static void handle_drop(struct opened *o)
 	handle_put(h);
 }
 
-int handle_new(const struct node_ref *ref, int flags, struct handle **ret, struct ctn_err *err)
+/* What has to be there as long as it is open. */
+static int hold_node(const struct node_ref *ref, struct ctn_err *err)
+{
+	int r = 0;
+
+	if (ref->node->flags & N_LOG)
+		r = log_opened(ref);
+	else if (ref->node->flags & N_SCRATCH)
+		r = scratch_opened(ref);
+	if (r == 0)
+		return 0;
+	errno = -r;
+	return ctn_fail_errno(err, "%s: cannot be opened", ref->node->path);
+}
+
+int handle_new(const struct node_ref *ref, uid_t uid, int flags, struct handle **ret,
+	       struct ctn_err *err)
 {
 	struct handle *h = calloc(1, sizeof(*h));
 	int r;
 
 	if (!h)
 		return ctn_fail(err, ENOMEM, "%s: no memory to open it", ref->node->path);
-	if (ref->node->flags & N_LOG)
-		r = log_opened(ref);
-	else
-		r = ref->node->flags & N_SCRATCH ? scratch_opened(ref) : 0;
+	h->open.drop = handle_drop;
+	r = opened_add(&h->open, uid, err);
+	if (r == 0) {
+		r = hold_node(ref, err);
+		if (r < 0)
+			opened_remove(&h->open);
+	}
 	if (r < 0) {
 		free(h);
-		errno = -r;
-		return ctn_fail_errno(err, "%s: cannot be opened", ref->node->path);
+		return r;
 	}
-	h->open.drop = handle_drop;
 	h->ref = *ref;
 	h->refs = 1;
 	h->flags = flags;
 	pthread_mutex_init(&h->lock, NULL);
-	opened_add(&h->open);
 	*ret = h;
 	return 0;
 }
 
 void handle_set_result(struct handle *h, char *text, size_t len, uint64_t offset)
 {
+	if (quota_hold(h->open.quota, h->open.held, len, NULL) == 0)
+		h->open.held = len; /* else it is told all the same: it is short */
 	free(h->snapshot);
 	h->snapshot = text;
 	h->snapshot_len = len;
@@ -142,18 +167,18 @@ static int prepare_opened(struct handle *h)
 	return r < 0 ? -node_refuse(&h->ref, &err) : 0;
 }
 
-static int open_node(struct fs *fs, fuse_ino_t ino, int flags, struct handle **ret)
+static int open_node(fuse_req_t req, fuse_ino_t ino, int flags, struct handle **ret)
 {
 	struct handle *h = NULL;
 	struct ctn_err err = {0};
 	struct node_ref ref;
-	int r = node_ref_get(fs, ino, &ref);
+	int r = node_ref_get(req_fs(req), ino, &ref);
 
 	if (r < 0)
 		return r;
 	r = check_access(&ref, flags, &err);
 	if (r == 0)
-		r = handle_new(&ref, flags, &h, &err);
+		r = handle_new(&ref, fuse_req_ctx(req)->uid, flags, &h, &err);
 	if (r < 0) {
 		r = -node_refuse(&ref, &err);
 		node_ref_put(&ref);
@@ -171,7 +196,7 @@ static int open_node(struct fs *fs, fuse_ino_t ino, int flags, struct handle **r
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct handle *h = NULL;
-	int r = open_node(req_fs(req), ino, fi->flags, &h);
+	int r = open_node(req, ino, fi->flags, &h);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -209,8 +234,14 @@ static int refresh(struct handle *h, uint64_t off, struct ctn_err *err)
 		return 0; /* what the last write came to */
 	watch_reads(h);
 	r = node_render(&h->ref, &text, &len, err);
+	if (r == 0) {
+		r = quota_hold(h->open.quota, h->open.held, len, err);
+		if (r < 0)
+			free(text);
+	}
 	if (r < 0)
 		return r;
+	h->open.held = len;
 	free(h->snapshot);
 	h->snapshot = text;
 	h->snapshot_len = len;

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
@@ -19,6 +20,7 @@
 #include "notify.h"
 #include "options.h"
 #include "park.h"
+#include "shield.h"
 #include "watch.h"
 #include "watchdog.h"
 
@@ -27,6 +29,7 @@ enum { EXIT_USAGE = 2, WORKERS_IDLE_LEAST = 16, WORKERS_MAX = 64 };
 /**
  * struct server - all that has to be taken down at the end.
  * @programs: fs.programs.
+ * @lost: what it starts programs with is gone.
  * @report: pipe to the process that the user started, who waits for a byte; -1 in the foreground.
  */
 struct server {
@@ -35,6 +38,7 @@ struct server {
 	struct fs fs;
 	char *programs;
 	int report;
+	atomic_bool lost;
 };
 
 static int fail(const struct ctn_err *err, int status)
@@ -76,6 +80,18 @@ static int find_programs(char **ret_dir, char **ret_monitor, struct ctn_err *err
 	return r;
 }
 
+/* The service starts another server, which has all that this one lacks. */
+static void on_loss(void *arg)
+{
+	struct server *s = arg;
+
+	log_warn(
+		"the process from which monitors come (ctnfs-nursery) was killed: the server ends, "
+		"and containers go on. Start it again");
+	atomic_store(&s->lost, true);
+	(void)kill(getpid(), SIGTERM);
+}
+
 static int open_engine(struct server *s, struct ctn_err *err)
 {
 	ctn_autofree char *monitor = NULL;
@@ -98,6 +114,8 @@ static int open_engine(struct server *s, struct ctn_err *err)
 		r = engine_new(&o, &s->fs.engine, err);
 	if (r == 0)
 		engine_on_change(s->fs.engine, node_changed, &s->fs);
+	if (r == 0)
+		engine_on_loss(s->fs.engine, on_loss, s);
 	return r;
 }
 
@@ -291,6 +309,11 @@ static int start(struct server *s, struct ctn_err *err)
 	if (r == 0)
 		r = catch_signals(s->fs.session, err);
 	if (r == 0)
+		r = engine_begin(s->fs.engine, err);
+	if (r == 0)
+		r = shield(s->options.filter,
+			   err); /* before there are threads, which get it, too */
+	if (r == 0)
 		r = start_engine(s, err);
 	if (r == 0)
 		r = start_watchdog(s, err);
@@ -365,7 +388,7 @@ static int run(struct server *s)
 		}
 	}
 	end(s);
-	return status;
+	return atomic_load(&s->lost) ? EXIT_FAILURE : status;
 }
 
 int main(int argc, char **argv)

@@ -18,6 +18,7 @@
 #include "../core/engine.h"
 #include "../core/err.h"
 #include "../core/life.h"
+#include "quota.h"
 
 /**
  * struct fs - one mounted server; the userdata of the FUSE session. Immutable once mounted.
@@ -161,9 +162,12 @@ int node_refuse(const struct node_ref *ref, const struct ctn_err *err);
 
 /* --- handle.c --- */
 
-/** struct opened - what the kernel has open: on one list, for handle_end(). */
+/** struct opened - what the kernel has open: on one list, for handle_end(). @quota: whose it is;
+ * @held: bytes that are kept for it (quota.h). */
 struct opened {
 	struct opened *prev, *next;
+	struct quota *quota;
+	size_t held;
 	void (*drop)(struct opened *o);
 };
 

@@ -35,8 +35,9 @@ double node_attr_timeout(const struct node *node);
  * gets a number of its own. 0; -errno: it is not there now. */
 int entry_fill(const struct node_ref *ref, struct fuse_entry_param *ret, struct ctn_err *err);
 
-/** opened_add(), opened_remove() - the list of what the kernel has open. */
-void opened_add(struct opened *o);
+/** opened_add(), opened_remove() - the list of what the kernel has open. @uid: for whom. -EMFILE,
+ * -ENOMEM: it is not on it. */
+int opened_add(struct opened *o, uid_t uid, struct ctn_err *err);
 void opened_remove(struct opened *o);
 
 /* links_ns.c: symbolic links that are made in ns/ */
@@ -99,8 +100,9 @@ bool scratch_rename(fuse_req_t req, const struct node_ref *dir, const char *name
 		    const struct node_ref *newdir, const char *newname, unsigned flags);
 
 /* handle.c */
-/** handle_new() - takes @ref's reference over on success. */
-int handle_new(const struct node_ref *ref, int flags, struct handle **ret, struct ctn_err *err);
+/** handle_new() - for @uid; takes @ref's reference over on success. */
+int handle_new(const struct node_ref *ref, uid_t uid, int flags, struct handle **ret,
+	       struct ctn_err *err);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

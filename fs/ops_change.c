@@ -112,7 +112,7 @@ static int open_made(fuse_req_t req, const struct node_ref *ref, const struct fu
 	int r = node_ref_get(ref->fs, e->ino, &own); /* a reference of the descriptor's own */
 
 	if (r == 0)
-		r = handle_new(&own, fi->flags, &h, err);
+		r = handle_new(&own, fuse_req_ctx(req)->uid, fi->flags, &h, err);
 	if (r < 0) {
 		node_ref_put(&own);
 		return r;

@@ -46,6 +46,8 @@ static const char usage[] =
 	"    -o watchdog=SECONDS\n"
 	"                   how long one request may hang before the server ends (" WATCHDOG_DEFAULT
 	")\n"
+	"    -o filter=on|off|kill\n"
+	"                   what becomes of system calls that the server has no use for (on)\n"
 	"Options of mount(8) that mean nothing here are accepted; ro is not.\n";
 
 enum { KEY_READ_ONLY = 1 };
@@ -72,6 +74,7 @@ static const struct fuse_opt table[] = {
 	OPTION("subid=%s", subid, 0),
 	OPTION("spares=%s", spares_text, 0),
 	OPTION("watchdog=%s", watchdog_text, 0),
+	OPTION("filter=%s", filter_text, 0),
 	FUSE_OPT_KEY("ro", KEY_READ_ONLY),
 	FUSE_OPT_END,
 };
@@ -186,6 +189,20 @@ static int parse_watchdog(struct options *o, struct ctn_err *err)
 	return r;
 }
 
+static int parse_filter(struct options *o, struct ctn_err *err)
+{
+	static const char *const names[] = {
+		[SHIELD_ON] = "on", [SHIELD_OFF] = "off", [SHIELD_KILL] = "kill"};
+
+	for (size_t i = 0; i < CTN_COUNT(names); i++) {
+		if (strcmp(o->filter_text ?: names[SHIELD_ON], names[i]) == 0) {
+			o->filter = (enum shield_filter)i;
+			return 0;
+		}
+	}
+	return ctn_fail(err, EINVAL, "filter=%s: write on, off or kill", o->filter_text);
+}
+
 static int parse_subid(struct options *o, struct ctn_err *err)
 {
 	ctn_autofree char *text = strdup(o->subid ?: SUBID_DEFAULT);
@@ -235,6 +252,8 @@ static int complete(struct options *o, struct ctn_err *err)
 		r = parse_subid(o, err);
 	if (r == 0)
 		r = parse_watchdog(o, err);
+	if (r == 0)
+		r = parse_filter(o, err);
 	return r < 0 ? r : parse_spares(o, err);
 }
 
@@ -268,6 +287,7 @@ void options_free(struct options *o)
 	free(o->subid);
 	free(o->spares_text);
 	free(o->watchdog_text);
+	free(o->filter_text);
 }
 
 const char *options_usage(void)

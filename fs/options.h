@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "../core/err.h"
+#include "shield.h"
 
 /**
  * struct options - what the user asked for. Free with options_free().
@@ -23,10 +24,11 @@ struct options {
 	char *source, *mountpoint;
 	char *state, *run, *cgroup;
 	char *group_name;
-	char *subid, *spares_text, *watchdog_text;
+	char *subid, *spares_text, *watchdog_text, *filter_text;
 	gid_t group;
 	uint32_t subid_base, subid_count;
 	unsigned spares, watchdog;
+	enum shield_filter filter;
 	int help, version, tree, foreground, debug, single;
 };
 

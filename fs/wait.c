@@ -11,11 +11,13 @@
 struct wait_op {
 	struct parked parked; /* first: see resume and abandon */
 	struct handle *h;     /* a reference */
+	struct quota *quota;
 	size_t size;
 };
 
 static void wait_free(struct wait_op *op)
 {
+	quota_give(op->quota, 0);
 	handle_put(op->h);
 	free(op);
 }
@@ -113,6 +115,12 @@ void wait_read(fuse_req_t req, struct handle *h, size_t size, off_t off)
 	op = calloc(1, sizeof(*op));
 	if (!op) {
 		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	r = quota_take(fuse_req_ctx(req)->uid, &op->quota, &err);
+	if (r < 0) {
+		refuse(req, h, &err);
+		free(op);
 		return;
 	}
 	op->h = handle_get(h);

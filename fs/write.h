@@ -26,6 +26,7 @@ struct write_doc {
  * @left:    what was in force when its last write ended: if the field is no longer so, somebody
  * else has written.
  * @before:  what a truncation took away, until a line has replaced it.
+ * @room:    bytes of memory of @text.
  * @text:    @len bytes, of which the first @applied are in force; the others are an incomplete line
  * that makes no sense yet, and @held says why.
  * @replace: a truncation came first.
@@ -33,7 +34,7 @@ struct write_doc {
 struct write_list {
 	struct spec *base, *left, *before;
 	char *text;
-	size_t len, applied;
+	size_t len, applied, room;
 	bool replace;
 	struct ctn_err held;
 };

@@ -3,6 +3,7 @@
  * when it began, so that a line may come in pieces. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,8 @@
 
 enum {
 	LOCKS = 64,
-	HELD_MAX = 65536, /* bytes of a line that makes no sense until it goes on */
+	KEPT_MAX = 64 << 20, /* bytes of what was written to all descriptors */
+	HELD_MAX = 65536,    /* bytes of a line that makes no sense until it goes on */
 };
 
 /* One for several containers: they share it without harm. */
@@ -209,18 +211,30 @@ static void restore(const struct node_ref *ref, struct write_list *l)
 	spec_put(now);
 }
 
+static _Atomic size_t kept; /* of KEPT_MAX */
+
 static int append(const struct node_ref *ref, struct write_list *l, const char *buf, size_t size,
 		  struct ctn_err *err)
 {
 	char *text;
 
+	const size_t room = l->len + size > l->room ? l->len + size : l->room;
+
 	if (size > SPEC_TEXT_MAX - l->len)
 		return ctn_fail(err, EFBIG, "%s: more than %d bytes written by one descriptor",
 				ref->node->path, SPEC_TEXT_MAX);
-	text = realloc(l->text, l->len + size);
+	if (room > l->room && atomic_load(&kept) + (room - l->room) > KEPT_MAX)
+		return ctn_fail(
+			err, ENOSPC,
+			"%s: what was written to descriptors that are open is kept, and that "
+			"is %d MiB: close some",
+			ref->node->path, KEPT_MAX >> 20);
+	text = realloc(l->text, room);
 	if (!text)
 		return ctn_fail(err, ENOMEM, "%s: no memory", ref->node->path);
 	l->text = text;
+	atomic_fetch_add(&kept, room - l->room);
+	l->room = room;
 	memcpy(text + l->len, buf, size);
 	return 0;
 }
@@ -313,5 +327,7 @@ int list_release(const struct node_ref *ref, struct write_list *l, struct ctn_er
 	spec_drop(&l->left);
 	spec_drop(&l->before);
 	free(ctn_take_ptr(l->text));
+	atomic_fetch_sub(&kept, l->room);
+	l->room = 0;
 	return r;
 }

@@ -79,6 +79,14 @@ def server_env():
     return env
 
 
+def is_nursery(pid):
+    """Whether it is what monitors come from, which is there as long as the server."""
+    try:
+        return slurp("/proc/%s/comm" % pid) == "ctnfs-nursery\n"
+    except OSError:
+        return False
+
+
 class Server:
     """One server. It can be stopped, killed and started again on the same directories."""
 
@@ -105,7 +113,7 @@ class Server:
 
     def option_text(self):
         own = ["state=" + self.state, "run=" + self.run, "subid=%d:%d" % (self.id_base, IDS_EACH),
-               "spares=" + SPARES]
+               "spares=" + SPARES, "filter=kill"]  # what the filter forgets is seen
         return ",".join(own + self.options)
 
     def argv(self):
@@ -189,6 +197,7 @@ class Server:
                 children += slurp(proc + "task/%s/children" % thread).split()
             except OSError:
                 continue
+        children = [c for c in children if not is_nursery(c)]  # the next server has another
         with open(proc + "mountinfo") as f:
             mounts = sorted(re.sub(r"^\d+ \d+ ", "", l.strip()) for l in f if self.dir + "/" in l)
         return {"fds": sorted(fds), "children": sorted(children), "mounts": mounts,

@@ -20,6 +20,7 @@
 #include "../io.h"
 #include "../weaken.h"
 #include "exec.h"
+#include "nursery.h"
 #include "park.h"
 
 enum {
@@ -379,6 +380,8 @@ int main(int argc, char **argv)
 	notify_init(&m.notify, -1);
 
 	become_monitor();
+	if (nursery_wanted())
+		nursery();
 	fcntl(WIRE_SOCKET_FD, F_SETFD, FD_CLOEXEC);
 	if (plan_receive(&m.plan, &m.message, &err) < 0)
 		fail_err(&m, "start", &err);

@@ -42,7 +42,7 @@
 #include "nth_calls.h"
 #include "nth_text.h"
 
-enum { THREADS_MAX = 512, ALL_ROLES = 9 };
+enum { THREADS_MAX = 512, NURSERY_ROLE = 8, ALL_ROLES = 9 };
 enum { KILL_SELF = -1, KILL_ROOT = -2, KILL_BOTH = -3, HOLD = -4, HOLD_AFTER = -5, COUNT = 0 };
 
 struct thread {
@@ -115,7 +115,7 @@ static pid_t tgid_of(pid_t tid)
 	return tgid;
 }
 
-static void attach_all(void)
+static void attach_threads(pid_t pid, int its_role)
 {
 	static const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE |
 				    PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
@@ -123,7 +123,7 @@ static void attach_all(void)
 	struct dirent *d;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", root);
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
 	if (!dir)
 		give_up(path);
@@ -138,9 +138,54 @@ static void attach_all(void)
 				continue; /* it has ended meanwhile */
 			give_up("nth: attach");
 		}
-		add(tid, root, 0);
+		add(tid, pid, its_role);
 	}
 	closedir(dir);
+}
+
+static bool is_nursery(pid_t pid)
+{
+	char path[64], its_name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (f) {
+		(void)!fgets(its_name, sizeof(its_name), f);
+		fclose(f);
+	}
+	return strcmp(its_name, "ctnfs-nursery\n") == 0;
+}
+
+static void attach_nurseries(const char *children)
+{
+	FILE *f = fopen(children, "re");
+	int child;
+
+	while (f && fscanf(f, "%d", &child) == 1) {
+		if (is_nursery(child) && !find(child))
+			attach_threads(child, NURSERY_ROLE);
+	}
+	if (f)
+		fclose(f);
+}
+
+/* The children of a server are made by one that it has already, and are its own all the same. */
+static void attach_all(void)
+{
+	char path[64], children[PATH_MAX];
+	struct dirent *d;
+	DIR *dir;
+
+	attach_threads(root, 0);
+	snprintf(path, sizeof(path), "/proc/%d/task", root);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir))) {
+		snprintf(children, sizeof(children), "%s/%s/children", path, d->d_name);
+		attach_nurseries(children);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static void say(const char *word, const struct thread *t, const struct call *c, const char *text)
@@ -168,7 +213,7 @@ static void cancel_call(pid_t tid, bool done)
 	if (done)
 		regs.rax = (unsigned long long)-(long)action;
 	else
-		regs.orig_rax = (unsigned long long)-1;
+		regs.orig_rax = SYS_getpid; /* -1 a filter would take for a call, too */
 	(void)ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &io);
 }
 
@@ -185,7 +230,8 @@ static bool is_wanted(const struct thread *t, const struct call *c,
 		      const struct ptrace_syscall_info *info, char *text, size_t size)
 {
 	text[0] = '\0';
-	if (!c || (role != ALL_ROLES && t->role != role) || (name && strcmp(c->name, name) != 0))
+	if (!c || t->role == NURSERY_ROLE || (role != ALL_ROLES && t->role != role) ||
+	    (name && strcmp(c->name, name) != 0))
 		return false;
 	if (class == call_class("any"))
 		call_text(t->tid, info, text, size);
@@ -238,6 +284,13 @@ static bool on_syscall(struct thread *t)
 }
 
 /* A new thread has the role of its process; a new process the next one. */
+static int child_role(const struct thread *parent, pid_t tgid)
+{
+	if (parent->role == NURSERY_ROLE)
+		return 1;
+	return tgid == parent->tgid ? parent->role : parent->role + 1;
+}
+
 static void on_child(struct thread parent)
 {
 	const struct thread *there;
@@ -250,7 +303,7 @@ static void on_child(struct thread parent)
 	there = find((pid_t)tid);
 	held = there && there->held;
 	tgid = tgid_of((pid_t)tid);
-	add((pid_t)tid, tgid, tgid == parent.tgid ? parent.role : parent.role + 1);
+	add((pid_t)tid, tgid, child_role(&parent, tgid));
 	if (held)
 		(void)ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
 }

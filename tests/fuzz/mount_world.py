@@ -99,17 +99,20 @@ class Box:
     def at_rest(self):
         return self.read("state").strip() in ("created", "exited")
 
-    def take(self):
-        """What all its configuration is, and says where nothing runs whose own it would show. None: that is
-        changing by itself."""
-        rests = self.at_rest()
-        texts = {f: self.read(f) for f in CONFIG if f == "spec" or (rests and f not in CHANGES_BY_ITSELF)}
-        return texts if self.at_rest() == rests else None
+    def take(self, much):
+        """What all its configuration is: the document, or each file, too, where nothing runs whose own it would
+        show. None: it has just begun or ended to run, and that changes what they say."""
+        run = (self.at_rest(), self.read("pid"))
+        texts = {f: self.read(f) for f in CONFIG if f == "spec" or (much and run[0] and f not in CHANGES_BY_ITSELF)}
+        texts["pid"] = run[1]
+        return texts if (self.at_rest(), self.read("pid")) == run else None
 
     def compare(self, what, before):
         """After a failure. @before: take()."""
-        now = self.take() if before and not self.half_written() else None
-        for f in set(before) & set(now) if now else ():
+        now = self.take(len(before) > 2) if before and not self.half_written() else None
+        if not now or now["pid"] != before["pid"]:
+            return
+        for f in set(before) & set(now):
             if now[f] != before[f]:
                 lines = difflib.unified_diff(before[f].splitlines(), now[f].splitlines(), n=0, lineterm="")
                 raise Wrong("%s has failed, and %s has changed:\n%s" % (what, f, "\n".join(list(lines)[2:])))
@@ -118,7 +121,7 @@ class Box:
         """What compare() needs: the document that has all of it, or each file."""
         if self.shared or self.half_written():
             return None
-        return self.take() if much else {"spec": self.read("spec")}
+        return self.take(much)
 
     def check_value(self, what, f, want):
         """It says so, or will once what runs has ended."""
@@ -132,14 +135,7 @@ class Box:
         return time.monotonic() < self.settled_at or any(s and s.box is self and s.writes for s in self.client.slots)
 
     def will_settle(self):
-        """Wait for a moment in which the mount has nothing to do, and so no release; where there is none, nothing
-        is compared for a while."""
-        path = "/sys/fs/fuse/connections/%d/waiting" % os.minor(self.client.server.dev)
-        deadline = time.monotonic() + 1
-        while os.path.exists(path) and time.monotonic() < deadline:
-            if slurp(path).strip() == "0":
-                return
-        self.settled_at = time.monotonic() + limit(20)
+        self.settled_at = time.monotonic() + limit(1)
 
     def look(self):
         """Listing, attributes and contents are of one mind."""

@@ -4,7 +4,8 @@
 A process that forks while others of its threads allocate or print has a child in which nobody will ever give back
 their locks; and what a child has not been rid of, the container may get. The server makes no such child: it shares
 the server's memory until it executes the monitor, and until then makes the few calls that are listed here, whose
-arguments were there before. It executes nothing else: not fusermount(1), which is set-user-ID and asks its
+arguments were there before. That is the nursery, while the server has no thread; all others are copies of that, which is
+single-threaded and has no lock. It executes nothing else: not fusermount(1), which is set-user-ID and asks its
 environment, no shell, no tool.
 
 strace(1) looks on. The control is a shell that starts a program, of which it must say more."""
@@ -127,7 +128,10 @@ def test_no_child_is_a_copy(traced):
 def test_what_a_child_does_before_it_executes(traced):
     path, pid = traced
     monitors = [(who, line, calls) for who, line, calls in children(path) if '["ctnfs-monitor"]' in line]
-    assert len(monitors) >= rounds(6, 60) + 2
+    assert len(monitors) == 1, "the nursery, from which the others come"
+    born = [line for who, call, line in parse(path) if who == monitors[0][0] and call == "clone"]
+    assert len(born) >= rounds(6, 60) + 2
+    assert all("CLONE_PARENT|SIGCHLD" in line for line in born), born
     for who, line, calls in monitors:
         assert set(calls) <= BETWEEN and calls[0] == "close_range" and calls.count("dup3") == 4, (who, calls)
         assert re.search(r'execve\("/proc/self/fd/\d+", \["ctnfs-monitor"\], 0x\w+ /\* 0 vars \*/', line), line

@@ -49,9 +49,10 @@ static bool becomes(unsigned (*count)(void), unsigned what)
 	return false;
 }
 
+/* The nursery, from which they come, is none, and there as long as the engine. */
 static unsigned count_monitors(void)
 {
-	return count_children(getpid());
+	return count_children(getpid()) - 1;
 }
 
 /* The first of them asks for the others. */
