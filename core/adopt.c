@@ -76,10 +76,22 @@ static int monitor_identify(int sock, struct pidref **ret, struct ctn_err *err)
 	return pidref_new(cred.pid, -1, ret, err);
 }
 
+/* A session may stand still with its container only. What was told to and does not yet is a pause
+ * that was cut off: whoever takes it for running would not let it go on in order to end it. */
+static bool is_paused(const struct container *c)
+{
+	const int asked = cgroup_leaf_self_frozen(c->cgroup, NULL);
+	const bool is_so = c->parent ? asked > 0 : cgroup_leaf_frozen(c->cgroup, NULL) > 0;
+
+	if (asked > 0 && !is_so)
+		(void)cgroup_leaf_freeze(c->cgroup, false, NULL);
+	return is_so;
+}
+
 static int adopt_monitored(struct container *c, struct ctn_err *err)
 {
 	ctn_autoclose int sock = -1;
-	int pidfd = -1, tty = -1, frozen;
+	int pidfd = -1, tty = -1;
 	struct wire_status status;
 	int r = monitor_connect(c, &sock, err);
 
@@ -94,10 +106,7 @@ static int adopt_monitored(struct container *c, struct ctn_err *err)
 	c->state = CTN_STARTING;
 	if (pidfd >= 0 && life_take_status(c, &status, pidfd, err) == 0) {
 		adopt_running_spec(c);
-		/* A session may be paused, or stand still with its container only. */
-		frozen = c->parent ? cgroup_leaf_self_frozen(c->cgroup, NULL)
-				   : cgroup_leaf_frozen(c->cgroup, NULL);
-		c->state = frozen > 0 ? CTN_PAUSED : CTN_RUNNING;
+		c->state = is_paused(c) ? CTN_PAUSED : CTN_RUNNING;
 	} else { /* it is still being started */
 		adopt_running_spec(c);
 		c->launched = c->running;
@@ -146,7 +155,7 @@ static bool adopt_orphan(struct container *c, const struct wire_status *status)
 	}
 	c->init = init;
 	c->started = status->started;
-	c->state = CTN_RUNNING;
+	c->state = is_paused(c) ? CTN_PAUSED : CTN_RUNNING;
 	adopt_running_spec(c);
 	stdin_hold(c);
 	return life_remonitor(c, status);
@@ -229,7 +238,7 @@ static void adopt_run(struct container *c)
 		c->state = CTN_CREATED;
 	}
 	account(c);
-	if (c->state != CTN_RUNNING) {
+	if (c->state != CTN_RUNNING && c->state != CTN_PAUSED) {
 		/* Nothing of it may go on unseen: a stage whose monitor died early, what an unknown
 		 * end left behind. What a session's program has left is the container's. */
 		if (!c->parent || was_starting(c))

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from basics import err_name, settle
+from basics import SANITIZERS, err_name, settle
 from harness import cgroup_version
 from nth import CLASS_OF, MONITOR, SERVER, STAGE, Nth, points, told
 from operations import GROUPS
@@ -80,6 +80,8 @@ def one_round(server, witness, op, role, kind, number):
 @pytest.mark.parametrize("kind", CLASS_OF)
 @pytest.mark.parametrize("who", ["server", "monitor", "stage"])
 def test_each_call_fails_once(server, who, kind):
+    if kind == "ENOMEM" and SANITIZERS - {"undefined"} and who == "server":
+        pytest.skip("a sanitizer ends the program whose mmap fails")
     server.version = cgroup_version(server)
     witness = Witness(server)
     role = {"server": SERVER, "monitor": MONITOR, "stage": STAGE}[who]

@@ -37,6 +37,7 @@ def again_life(c):
     assert c.write("cmd", LIFE) == 0 and c.finish() == 3 and c.read("log").endswith("out\n")
 
 
+OPERATIONS = {op.name: op for group in GROUPS.values() for op in group}
 LIVES = {op.name: op for op in GROUPS["starting"] + GROUPS["making"] if op.name in ("start", "session", "new")}
 LIVES["life"] = Operation("life", created, act_life, again_life, agree_life)
 
@@ -138,6 +139,24 @@ def test_a_killed_monitor_leaves_its_container(server):
         assert c.get("exit") == "255" and "monitor" in c.read("error")
         check_all(server, witness)
         c.remove()
+
+
+def test_a_paused_one_loses_its_monitor_and_its_server(server):
+    """F3: it stands still as before, and can be resumed and stopped."""
+    witness = Witness(server)
+    c = OPERATIONS["resume"].prepare(server)
+    monitor = monitor_of(server, c)
+    server.kill9()
+    os.kill(monitor, 9)
+    server.start()
+    same_process(c)
+    assert c.state() == "paused" and c.get("cgroup/freeze") == "1"
+    check_all(server, witness)
+    c.put("ctl", "resume")
+    assert c.state() == "running"
+    c.put("ctl", "pause").put("ctl", "stop 0")
+    assert c.state() == "exited"
+    check_all(server, witness)
 
 
 def monitor_of(server, c):
