@@ -28,8 +28,10 @@ static int log_open(struct container *c, int flags, struct state_log *l, struct 
 	bool written = is_written(c);
 	uint64_t max, cleared, gone, uncounted;
 	ctn_autoclose int dir = -1;
-	int r = container_state_dir(c, &dir, err);
+	int r;
 
+	*l = (struct state_log){.fd = -1, .index = -1}; /* the caller closes it in any case */
+	r = container_state_dir(c, &dir, err);
 	if (r == 0)
 		r = state_log_open(dir, flags, l, err);
 	if (r < 0)

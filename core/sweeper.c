@@ -2,6 +2,7 @@
 #include "sweeper.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "strlist.h"
 
 enum { WAITING_MAX = 256, NAME_ROOM = 96, ID_LEN = 64, AGAIN_SECS = 1 };
+enum { TRIM_EVERY = 256 }; /* removals: what many lives leave free in the heap goes back, too */
 
 struct sweeper {
 	int statefd, runfd;
@@ -25,6 +27,7 @@ struct sweeper {
 	struct strlist items; /* an id, or an id, a space and a control group's name */
 	struct strlist again; /* those that could not be removed */
 	bool stop;
+	unsigned swept; /* the thread's own */
 };
 
 static int sweep(const struct sweeper *s, const char *item, struct ctn_err *err)
@@ -61,8 +64,11 @@ static void sweep_or_keep(struct sweeper *s, const char *item, bool tell)
 
 static void sweep_all(struct sweeper *s, struct strlist *items, bool tell)
 {
-	for (size_t i = 0; i < items->len; i++)
+	for (size_t i = 0; i < items->len; i++) {
 		sweep_or_keep(s, items->items[i], tell);
+		if (++s->swept % TRIM_EVERY == 0)
+			(void)malloc_trim(0);
+	}
 	strlist_free(items);
 }
 

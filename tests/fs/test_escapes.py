@@ -90,7 +90,7 @@ def test_a_program_of_any_name(ctn, case):
     raw = HOSTILE[case]
     ctn.put("caps", "+cap_sys_admin", append=True).put("user", "root")
     ctn.start("python3", "-c", PROGRAM, raw.hex()).until_log("ready")
-    until(lambda: ctn.read("ps").count("\n") == 4, "its children")
+    until(lambda: ctn.read("ps").count("\n") == 4 and " 1000\n" in ctn.read("ps"), "its children, and their programs")
     ps = check_all(ctn)["ps"].decode("utf-8", "surrogateescape")
     assert ps.count("\n") == 4, "a line for each process: " + ps
     shown = ps.splitlines()[-2:]

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from basics import build_path, err_name, have, limit, slurp
+from basics import build_path, err_name, have, limit, slurp, until
 from sessions import existing, host_pids, names, session, wait_code
 
 
@@ -307,7 +307,7 @@ def test_two_containers_and_their_sessions(tidy):
     for c in both:
         existing(c, "same").until_log(c.name)
     both[0].put("ctl", "kill")
-    assert existing(both[0], "same").state() == "exited"
+    until(lambda: existing(both[0], "same").state() == "exited", "it ends with its container")
     assert existing(both[1], "same").state() == "running"
 
 

@@ -174,3 +174,28 @@ def test_grep_and_wc_on_a_growing_log(ctn):
                            timeout=limit(10))
         assert r.stderr == ""
     assert ctn.read("log").count("line") == 2000
+
+
+def server_fds(server):
+    """What each number is in the server."""
+    top = "/proc/%d/fd/" % server.proc.pid
+    return {n: os.readlink(top + n) for n in ("0", "1", "2")}
+
+
+def test_a_descriptor_of_a_container_that_is_gone(tidy):
+    """Nothing of it can be opened any more, and so nothing is closed."""
+    before = server_fds(tidy)
+    c = tidy.make()
+    c.output("echo here")
+    fds = [os.open(c.path(name), os.O_RDONLY) for name in ("log", "stdout", "log.times")]
+    c.remove()
+    try:
+        for fd in fds * 8:
+            try:
+                os.pread(fd, 100, 0)
+            except OSError as e:
+                assert e.errno in (errno.ENOENT, errno.ESTALE)
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert server_fds(tidy) == before

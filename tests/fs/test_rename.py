@@ -16,7 +16,7 @@ def any_state(request, tidy):
     c = tidy.make("old")
     c.put("env", "A=1", append=True).put("memory.limit", "64M")
     if request.param in ("running", "paused"):
-        c.sh("echo here; sleep 1000").until_log("here")
+        c.sh("echo here; exec sleep 1000").until_log("here")
     if request.param == "paused":
         c.put("ctl", "pause")
     if request.param == "exited":

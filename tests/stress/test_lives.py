@@ -9,7 +9,7 @@ import basics
 import load
 
 LIVES = int(os.environ.get("CTNFS_LIVES") or (10000 if load.LONG else 160 if basics.SLOW < 4 else 96))
-WARM = 1600 if load.LONG else LIVES  # until every thread of the server has had its share of all
+WARM = 5000 if load.LONG else LIVES  # until what each thread of the server keeps for itself is as much as it will be
 NOISE = 0 if load.LONG else 2 << 20  # of so few lives
 
 
