@@ -33,7 +33,8 @@ enum {
  * gives no number twice. @opcode, @ino, @pid: of that; written before @unique.
  */
 struct slot {
-	atomic_bool taken;
+	_Alignas(64)
+		atomic_bool taken; /* a cache line each: threads write theirs at every request */
 	_Atomic uint64_t unique, ino;
 	_Atomic uint32_t opcode, pid;
 };
