@@ -169,23 +169,14 @@ static int parse_group(struct options *o, struct ctn_err *err)
 	return 0;
 }
 
-static int parse_spares(struct options *o, struct ctn_err *err)
+static int parse_number(const char *name, const char *text, uint64_t most, unsigned *ret,
+			struct ctn_err *err)
 {
 	uint64_t n = 0;
-	int r = parse_u64("spares", o->spares_text ?: SPARES_DEFAULT, SPARES_MAX, &n, err);
+	int r = parse_u64(name, text, most, &n, err);
 
 	if (r == 0)
-		o->spares = (unsigned)n;
-	return r;
-}
-
-static int parse_watchdog(struct options *o, struct ctn_err *err)
-{
-	uint64_t n = 0;
-	int r = parse_u64("watchdog", o->watchdog_text ?: WATCHDOG_DEFAULT, WATCHDOG_MAX, &n, err);
-
-	if (r == 0)
-		o->watchdog = (unsigned)n;
+		*ret = (unsigned)n;
 	return r;
 }
 
@@ -251,10 +242,14 @@ static int complete(struct options *o, struct ctn_err *err)
 	if (r == 0)
 		r = parse_subid(o, err);
 	if (r == 0)
-		r = parse_watchdog(o, err);
+		r = parse_number("watchdog", o->watchdog_text ?: WATCHDOG_DEFAULT, WATCHDOG_MAX,
+				 &o->watchdog, err);
 	if (r == 0)
 		r = parse_filter(o, err);
-	return r < 0 ? r : parse_spares(o, err);
+	if (r == 0)
+		r = parse_number("spares", o->spares_text ?: SPARES_DEFAULT, SPARES_MAX, &o->spares,
+				 err);
+	return r;
 }
 
 int options_parse(int argc, char **argv, struct options *ret, struct ctn_err *err)

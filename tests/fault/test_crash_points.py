@@ -18,7 +18,7 @@ from crash_points import POINTS, spares_of
 from harness import cgroup_version
 from nth import LONG, SERVER, STAGE, Nth
 from test_kills_inside import check_sentence, monitor_of
-from truth import Witness, check_all, check_no_residue, clear, ids_on_disk
+from truth import Witness, check_all, check_no_residue, clear, ids_on_disk, recover
 
 ROUNDS = int(os.environ.get("CTNFS_ROUNDS") or (100 if LONG else 1))
 LATEST = 0.004  # seconds after the point, in all rounds but the first of each victim
@@ -170,10 +170,3 @@ def test_killed_at_each_point(server, ahead):
         server.options.pop()
         server.start()
     assert not wrong, "\n".join(wrong)
-
-
-def recover(server):
-    if server.running():
-        server.kill9()
-    server.start()
-    clear(server)

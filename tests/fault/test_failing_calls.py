@@ -13,7 +13,7 @@ from harness import cgroup_version
 from nth import CLASS_OF, MONITOR, SERVER, STAGE, Nth, points, told
 from operations import GROUPS
 from test_kills_inside import before_program
-from truth import Witness, check_all, check_no_residue, clear, ids_on_disk
+from truth import Witness, check_all, check_no_residue, clear, ids_on_disk, recover
 
 SHORT = 5
 INSIDE = ("new", "start", "session")
@@ -99,11 +99,3 @@ def test_each_call_fails_once(server, who, kind):
                     op, number, total, calls[number - 1][1], kind, e))
                 recover(server)
     assert not wrong, "\n".join(wrong)
-
-
-def recover(server):
-    """For the next round."""
-    if server.running():
-        server.kill9()
-    server.start()
-    clear(server)

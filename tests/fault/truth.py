@@ -122,3 +122,11 @@ def clear(server):
             continue
         c.put("ctl", "kill")  # it may be about to run
         c.remove()
+
+
+def recover(server):
+    """After a round that failed, for the next one."""
+    if server.running():
+        server.kill9()
+    server.start()
+    clear(server)
