@@ -277,6 +277,7 @@ static void adopt_record(struct container *c, const char *id, const struct state
 	c->created = c->changed = rec->created;
 	c->limits_at = rec->limits_at;
 	c->limits = rec->limits;
+	c->saved = rec->end;
 	c->moved = ctn_now();
 }
 

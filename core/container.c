@@ -141,9 +141,9 @@ int container_save(struct container *c, struct spec *spec, struct ctn_err *err)
 
 	if (r < 0)
 		return r;
-	r = state_save(dir, &rec, err);
+	r = state_save(dir, &rec, &c->saved, err);
 	if (r < 0 && spec != c->spec)
-		(void)state_save(dir, &old, NULL);
+		(void)state_save(dir, &old, &c->saved, NULL);
 	return r;
 }
 

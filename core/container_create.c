@@ -15,6 +15,7 @@
 #include "io.h"
 #include "launch_park.h"
 #include "life_private.h"
+#include "oom.h"
 #include "spares.h"
 
 enum {
@@ -93,7 +94,7 @@ static int state_complete(struct container *c, bool durable, struct ctn_err *err
 
 	new_name(c, tmp);
 	if (r == 0)
-		r = state_save_new(dir, &rec, durable, err);
+		r = state_save_new(dir, &rec, durable, &c->saved, err);
 	if (r == 0 && renameat(e->state_fd, tmp, e->state_fd, c->id) < 0)
 		r = ctn_fail_errno(err, "name the state directory");
 	c->is_new = r < 0;
@@ -159,6 +160,7 @@ int container_make(struct container *c, const char *id, bool durable, struct ctn
 
 	memcpy(c->id, id, sizeof(c->id));
 	c->created = c->changed = c->moved = ctn_now();
+	oom_begin(c);
 	r = create_resources(c, durable, err);
 	if (r < 0)
 		registry_drop(c);
@@ -227,6 +229,7 @@ static int claim(struct engine *e, struct spec *spec, bool durable, struct conta
 		return r;
 	}
 	c->created = c->changed = c->moved = ctn_now();
+	oom_begin(c);
 	log_is_new(c);
 	r = state_complete(c, durable, err);
 	if (r == 0)

@@ -72,6 +72,7 @@ struct container {
 	bool ready;	   /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
 	uint64_t limits_at, limits; /* under edit: struct state_record's */
+	struct state_end saved;	    /* under edit */
 	struct error_ring errors;
 
 	pthread_mutex_t mark;	     /* the next three */

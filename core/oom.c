@@ -37,6 +37,7 @@ struct oom {
 	bool started;	    /* there are events */
 	struct told *kills; /* the newest KILLS_KEPT of @n */
 	uint64_t n;
+	uint64_t newest; /* atomic: seq of the last of them */
 };
 
 int oom_open(struct oom **ret, struct ctn_err *err)
@@ -88,6 +89,7 @@ static void keep(struct oom *o, const struct kmsg_kill *kill)
 	if (!last || last->kill.done || !kill->done || last->kill.pid != kill->pid)
 		last = told_at(o, o->n++);
 	*last = (struct told){.kill = *kill, .fresh = kill->done};
+	__atomic_store_n(&o->newest, kill->seq, __ATOMIC_RELAXED);
 }
 
 /* Return: whether all is known; false: some of the log was lost. */
@@ -293,6 +295,11 @@ void oom_note(struct container *c, uint64_t latest)
 {
 	note_one(c, latest);
 	note_rest(c->engine, false);
+}
+
+void oom_begin(struct container *c)
+{
+	c->oom.seq = __atomic_load_n(&c->engine->oom->newest, __ATOMIC_RELAXED);
 }
 
 void oom_load(struct container *c)

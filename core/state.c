@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "state.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "cleanup.h"
 #include "io.h"
 #include "spec_json.h"
+#include "state_private.h"
 #include "wire.h"
 
-enum { STATE_VERSION = 1, STATE_FILE_MAX = 16 << 20 };
+enum { STATE_VERSION = 1 };
 
 /* A seccomp profile can be in it, as deep as it came. */
 enum { STATE_DEPTH = JSON_DOC_DEPTH + 8 };
 
-enum save {
-	SAVE_LAZY,
-	SAVE_DURABLE,
-	SAVE_NEW,
-	SAVE_NEW_DURABLE,
-	SAVE_IN_PLACE,
-	SAVE_IN_PLACE_DURABLE
-};
+enum save { SAVE_REPLACE, SAVE_IN_PLACE, SAVE_IN_PLACE_DURABLE };
 
 enum { IN_PLACE_SIZE = 512 };
 
@@ -60,10 +50,7 @@ static int write_file(int dirfd, const char *name, const char *text, enum save h
 {
 	if (how == SAVE_IN_PLACE || how == SAVE_IN_PLACE_DURABLE)
 		return write_in_place(dirfd, name, text, how == SAVE_IN_PLACE_DURABLE, err);
-	if (how == SAVE_NEW || how == SAVE_NEW_DURABLE)
-		return io_create_at(dirfd, name, text, strlen(text), 0600, how == SAVE_NEW_DURABLE,
-				    err);
-	return io_replace_at(dirfd, name, text, strlen(text), 0600, how == SAVE_DURABLE, err);
+	return io_replace_at(dirfd, name, text, strlen(text), 0600, false, err);
 }
 
 static int save(int dirfd, const char *name, struct json_object *o, enum save how,
@@ -78,7 +65,7 @@ static int save(int dirfd, const char *name, struct json_object *o, enum save ho
 	return r;
 }
 
-static struct json_object *versioned(void)
+struct json_object *state_versioned(void)
 {
 	struct json_object *o = json_object_new_object();
 
@@ -86,8 +73,7 @@ static struct json_object *versioned(void)
 	return o;
 }
 
-/* One object and nothing behind it: what is cut off, or has a tail, is not what was written. */
-static struct json_object *parse(const char *text, size_t len)
+struct json_object *state_parse(const char *text, size_t len)
 {
 	struct json_tokener *tok = json_tokener_new_ex(STATE_DEPTH);
 	struct json_object *o = NULL;
@@ -104,16 +90,12 @@ static struct json_object *parse(const char *text, size_t len)
 	return o;
 }
 
-static int load(int dirfd, const char *name, struct json_object **ret, struct ctn_err *err)
+int state_check(const char *name, struct json_object *o, struct json_object **ret,
+		struct ctn_err *err)
 {
-	ctn_autofree char *text = NULL;
-	struct json_object *o = NULL, *version = NULL;
-	size_t len = 0;
-	int r = io_read_at(dirfd, name, STATE_FILE_MAX, &text, &len, err);
+	struct json_object *version = NULL;
+	int r;
 
-	if (r < 0)
-		return r;
-	o = parse(text, len);
 	if (!json_object_object_get_ex(o, "version", &version) ||
 	    !json_object_is_type(version, json_type_int) || json_object_get_int(version) < 1) {
 		json_object_put(o);
@@ -129,95 +111,23 @@ static int load(int dirfd, const char *name, struct json_object **ret, struct ct
 	return 0;
 }
 
-static uint64_t get_u64(struct json_object *o, const char *key)
+static int load(int dirfd, const char *name, struct json_object **ret, struct ctn_err *err)
+{
+	ctn_autofree char *text = NULL;
+	size_t len = 0;
+	int r = io_read_at(dirfd, name, STATE_FILE_MAX, &text, &len, err);
+
+	return r < 0 ? r : state_check(name, state_parse(text, len), ret, err);
+}
+
+uint64_t state_u64(struct json_object *o, const char *key)
 {
 	struct json_object *v = NULL;
 
 	return json_object_object_get_ex(o, key, &v) ? json_object_get_uint64(v) : 0;
 }
 
-/* By name: another version's table may have another order. */
-static struct json_object *limits_to_json(uint64_t limits)
-{
-	struct json_object *list = json_object_new_array();
-
-	for (size_t i = 0; cgroup_knobs[i].name; i++) {
-		if (limits >> i & 1)
-			json_object_array_add(list, json_object_new_string(cgroup_knobs[i].name));
-	}
-	return list;
-}
-
-static uint64_t get_limits(struct json_object *o)
-{
-	struct json_object *list = NULL;
-	uint64_t limits = 0;
-
-	if (!json_object_object_get_ex(o, "limits", &list) ||
-	    !json_object_is_type(list, json_type_array))
-		return 0;
-	for (size_t k = 0; k < json_object_array_length(list); k++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(list, k));
-
-		for (size_t i = 0; name && cgroup_knobs[i].name; i++) {
-			if (strcmp(cgroup_knobs[i].name, name) == 0)
-				limits |= UINT64_C(1) << i;
-		}
-	}
-	return limits;
-}
-
-static struct json_object *record_to_json(const struct state_record *rec)
-{
-	struct json_object *o = versioned();
-
-	json_object_object_add(o, "uid_base", json_object_new_uint64(rec->uid_base));
-	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
-	if (rec->parent[0])
-		json_object_object_add(o, "parent", json_object_new_string(rec->parent));
-	if (rec->limits_at) {
-		json_object_object_add(o, "limits_at", json_object_new_uint64(rec->limits_at));
-		json_object_object_add(o, "limits", limits_to_json(rec->limits));
-	}
-	json_object_object_add(o, "spec", spec_to_json(rec->spec));
-	return o;
-}
-
-int state_save(int dirfd, const struct state_record *rec, struct ctn_err *err)
-{
-	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec), SAVE_DURABLE, err);
-}
-
-int state_save_new(int dirfd, const struct state_record *rec, bool durable, struct ctn_err *err)
-{
-	return save(dirfd, STATE_SPEC_NAME, record_to_json(rec),
-		    durable ? SAVE_NEW_DURABLE : SAVE_NEW, err);
-}
-
-/* Return: whether it is not there, or has nothing in it. */
-static bool has_nothing(int dirfd, const char *name)
-{
-	struct stat st;
-
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
-	return S_ISDIR(st.st_mode) ? io_dir_is_empty_at(dirfd, name) : st.st_size == 0;
-}
-
-bool state_never_was(int dirfd)
-{
-	static const char *const names[] = {STATE_SPEC_NAME, STATE_EXIT_NAME, WIRE_LOG_NAME,
-					    WIRE_LAYER_NAME};
-	/* or somebody has taken it away */
-	bool never = faccessat(dirfd, STATE_SPEC_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-
-	for (size_t i = 0; never && i < CTN_COUNT(names); i++)
-		never = has_nothing(dirfd, names[i]);
-	return never;
-}
-
-/* The "spec" member of a state file. */
-static int spec_member(struct json_object *o, struct spec **ret, struct ctn_err *err)
+int state_get_spec(struct json_object *o, struct spec **ret, struct ctn_err *err)
 {
 	struct json_object *spec = NULL;
 
@@ -226,50 +136,9 @@ static int spec_member(struct json_object *o, struct spec **ret, struct ctn_err 
 	return spec_from_json(spec, ret, err);
 }
 
-static int get_parent(struct json_object *o, char ret[STATE_ID_LEN + 1], struct ctn_err *err)
-{
-	struct json_object *v = NULL;
-	const char *id;
-
-	if (!json_object_object_get_ex(o, "parent", &v))
-		return 0;
-	id = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
-	if (strlen(id) != STATE_ID_LEN || strspn(id, "0123456789abcdef") != STATE_ID_LEN)
-		return ctn_fail(err, EINVAL, "spec is damaged: its container is no id");
-	memcpy(ret, id, STATE_ID_LEN + 1);
-	return 0;
-}
-
-int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
-{
-	struct json_object *o = NULL;
-	struct state_record rec = {0};
-	uint64_t base;
-	int r = load(dirfd, "spec", &o, err);
-
-	if (r < 0)
-		return r;
-	base = get_u64(o, "uid_base");
-	rec.uid_base = (uint32_t)base;
-	rec.created = get_u64(o, "created");
-	rec.limits_at = get_u64(o, "limits_at");
-	rec.limits = get_limits(o);
-	if (base == 0 ||
-	    base > UINT32_MAX) /* other ids than its layer's would be worse than none */
-		r = ctn_fail(err, EINVAL, "spec is damaged: its host ids are missing");
-	else
-		r = get_parent(o, rec.parent, err);
-	if (r == 0)
-		r = spec_member(o, &rec.spec, err);
-	json_object_put(o);
-	if (r == 0)
-		*ret = rec;
-	return r;
-}
-
 int state_save_exit(int dirfd, const struct state_exit *e, struct ctn_err *err)
 {
-	struct json_object *o = versioned();
+	struct json_object *o = state_versioned();
 
 	json_object_object_add(o, "code", json_object_new_int(e->code));
 	json_object_object_add(o, "unknown", json_object_new_boolean(e->unknown));
@@ -287,11 +156,11 @@ int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
 	if (r < 0)
 		return r;
 	*ret = (struct state_exit){
-		.code = (int)get_u64(o, "code"),
+		.code = (int)state_u64(o, "code"),
 		.unknown = json_object_get_boolean(json_object_object_get(o, "unknown")),
 		.oom_killed = json_object_get_boolean(json_object_object_get(o, "oom_killed")),
-		.started = get_u64(o, "started"),
-		.finished = get_u64(o, "finished"),
+		.started = state_u64(o, "started"),
+		.finished = state_u64(o, "finished"),
 	};
 	json_object_put(o);
 	return 0;
@@ -300,7 +169,7 @@ int state_load_exit(int dirfd, struct state_exit *ret, struct ctn_err *err)
 int state_save_restart(int dirfd, const struct state_restart *restart, bool durable,
 		       struct ctn_err *err)
 {
-	struct json_object *o = versioned();
+	struct json_object *o = state_versioned();
 
 	json_object_object_add(o, "up", json_object_new_boolean(restart->up));
 	json_object_object_add(o, "tries", json_object_new_uint64(restart->tries));
@@ -319,10 +188,10 @@ int state_load_restart(int dirfd, struct state_restart *ret, struct ctn_err *err
 		return r;
 	*ret = (struct state_restart){
 		.up = json_object_get_boolean(json_object_object_get(o, "up")),
-		.tries = (unsigned)get_u64(o, "tries"),
-		.failures = (unsigned)get_u64(o, "failures"),
-		.restarts = get_u64(o, "restarts"),
-		.counted = get_u64(o, "counted"),
+		.tries = (unsigned)state_u64(o, "tries"),
+		.failures = (unsigned)state_u64(o, "failures"),
+		.restarts = state_u64(o, "restarts"),
+		.counted = state_u64(o, "counted"),
 	};
 	json_object_put(o);
 	return 0;
@@ -331,12 +200,12 @@ int state_load_restart(int dirfd, struct state_restart *ret, struct ctn_err *err
 int state_save_run(int run_dirfd, const struct spec *spec, const char *skeleton, uint64_t oom_kills,
 		   struct ctn_err *err)
 {
-	struct json_object *o = versioned();
+	struct json_object *o = state_versioned();
 
 	json_object_object_add(o, "skeleton", json_object_new_string(skeleton));
 	json_object_object_add(o, "oom_kills", json_object_new_uint64(oom_kills));
 	json_object_object_add(o, "spec", spec_to_json(spec));
-	return save(run_dirfd, "spec", o, SAVE_LAZY, err);
+	return save(run_dirfd, "spec", o, SAVE_REPLACE, err);
 }
 
 int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64_t *ret_oom_kills,
@@ -351,11 +220,11 @@ int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64
 		return r;
 	if (json_object_object_get_ex(o, "skeleton", &name))
 		skeleton = strdup(json_object_get_string(name) ?: "");
-	r = spec_member(o, &spec, err);
+	r = state_get_spec(o, &spec, err);
 	if (r == 0) {
 		*ret = spec;
 		*ret_skeleton = ctn_take_ptr(skeleton);
-		*ret_oom_kills = get_u64(o, "oom_kills");
+		*ret_oom_kills = state_u64(o, "oom_kills");
 	}
 	json_object_put(o);
 	return r;
@@ -363,7 +232,7 @@ int state_load_run(int run_dirfd, struct spec **ret, char **ret_skeleton, uint64
 
 int state_save_oom(int run_dirfd, const struct state_oom *oom, struct ctn_err *err)
 {
-	struct json_object *o = versioned();
+	struct json_object *o = state_versioned();
 
 	json_object_object_add(o, "kills", json_object_new_uint64(oom->kills));
 	json_object_object_add(o, "base", json_object_new_uint64(oom->base));
@@ -383,11 +252,11 @@ int state_load_oom(int run_dirfd, struct state_oom *ret, struct ctn_err *err)
 	if (r < 0)
 		return r;
 	*ret = (struct state_oom){
-		.kills = get_u64(o, "kills"),
-		.base = get_u64(o, "base"),
-		.time = get_u64(o, "time"),
-		.seq = get_u64(o, "seq"),
-		.pid = (pid_t)get_u64(o, "pid"),
+		.kills = state_u64(o, "kills"),
+		.base = state_u64(o, "base"),
+		.time = state_u64(o, "time"),
+		.seq = state_u64(o, "seq"),
+		.pid = (pid_t)state_u64(o, "pid"),
 	};
 	word = json_object_get_string(json_object_object_get(o, "program"));
 	snprintf(ret->program, sizeof(ret->program), "%s", word && io_is_word(word) ? word : "");

@@ -15,17 +15,30 @@
 enum { STATE_ID_LEN = 64 };
 
 /**
+ * struct state_end - what is known of STATE/<id>/spec as a file: a line for each record, of which
+ * the last counts.
+ * @at:    where the next one goes, in bytes; 0: into a new file in its place.
+ * @named: that the file is there has reached the disk.
+ */
+struct state_end {
+	off_t at;
+	bool named;
+};
+
+/**
  * struct state_record - STATE/<id>/spec.
  * @uid_base: first of its host ids. @created: nanoseconds since the epoch. @started: 0: never.
  * @parent:   id of the container that it is a session of; "": it is none.
  * @limits:   those that were changed last, a bit for each row of cgroup_knobs. @limits_at: when; 0:
  *            never.
+ * @end:      from state_load().
  */
 struct state_record {
 	uint32_t uid_base;
 	char parent[STATE_ID_LEN + 1];
 	uint64_t created, limits_at, limits;
 	struct spec *spec; /* one reference */
+	struct state_end end;
 };
 
 /** struct state_exit - STATE/<id>/exit: how the last run ended. */
@@ -38,17 +51,23 @@ struct state_exit {
 #define STATE_SPEC_NAME "spec" /* what state_save() writes */
 #define STATE_EXIT_NAME "exit" /* what state_save_exit() writes */
 
-/** state_save() - durable. state_load() - -ENOENT; -EINVAL: not ours, or from a newer version (left
- * as it is). */
-int state_save(int dirfd, const struct state_record *record, struct ctn_err *err);
+/** state_save() - durable: whatever happens, the record before or this one is what state_load()
+ * finds, and this one from the return on. After an error it is the one before, unless the disk
+ * refuses even that. @end: from state_load() or state_save_new(); all zero: not known. One at a
+ * time for each @dirfd. */
+int state_save(int dirfd, const struct state_record *record, struct state_end *end,
+	       struct ctn_err *err);
 /** state_save_new() - as state_save() in a directory that is only being made, and has a temporary
  * name itself. @durable: its contents are on the disk on return; else the kernel writes them when
  * it writes what any mkdir(2) has made, and a power cut before that may leave the file empty. */
-int state_save_new(int dirfd, const struct state_record *record, bool durable, struct ctn_err *err);
+int state_save_new(int dirfd, const struct state_record *record, bool durable,
+		   struct state_end *end, struct ctn_err *err);
 /** state_never_was() - whether @dirfd is what a power cut left of one that state_save_new() made
  * and nobody has done anything with: its spec is empty, it has never run, and nothing
  * is in its layer. */
 bool state_never_was(int dirfd);
+/** state_load() - the last record that was written whole. -ENOENT; -EINVAL: not ours, or from a
+ * newer version (left as it is). */
 int state_load(int dirfd, struct state_record *ret, struct ctn_err *err);
 
 /** state_save_exit() - not fsync'ed: after a power cut the run is known to have ended anyhow.

@@ -99,6 +99,22 @@ def again_limits(c):
     assert limits_of(c) == LIMITS
 
 
+LONG_ENV = "LONG=" + 70000 * "x"
+
+
+def act_long_env(c):
+    return c.write("env", LONG_ENV + "\n", append=True)
+
+
+def agree_long_env(c):
+    assert c.get("env").splitlines()[-1] in ("OLD=1", LONG_ENV)
+
+
+def again_long_env(c):
+    assert act_long_env(c) == 0, c.read("error")
+    assert c.get("env").splitlines()[-1] == LONG_ENV
+
+
 def act_rmdir(c):
     """With what is removed behind it."""
     ident = c.get("id")
@@ -148,6 +164,7 @@ for _op in (
     Operation("flood", flooded, act_flood, again_flood, agree_flood),
     Operation("stubborn", stubborn, lambda c: c.write("ctl", "stop 1\n"), again_stubborn),
     Operation("policy", policed, act_policy, again_policy),
+    Operation("long env", created, act_long_env, again_long_env, agree_long_env),
     Operation("limits", created, act_limits, again_limits, agree_limits),
     Operation("rmdir", OPERATIONS["rmdir"].prepare, act_rmdir, OPERATIONS["rmdir"].again, OPERATIONS["rmdir"].agree),
     Operation("spare", unready, act_spare, again_spare, agree_spare),
@@ -177,9 +194,12 @@ AFTER = "hold-after"
 
 POINTS = (
     Point("C01", "the state directory made", "mkdir", SERVER, "mkdirat:/state/new-", AFTER),
-    Point("C02", "the spec written, under its first name", "env", SERVER, "write:/.spec.tmp", AFTER),
-    Point("C03a", "before that is renamed", "env", SERVER, "renameat:/.spec.tmp"),
-    Point("C03b", "behind that", "env", SERVER, "renameat:/.spec.tmp", AFTER),
+    Point("C02a", "a record of the spec behind the one before", "env", SERVER, "pwrite64:/spec", AFTER),
+    Point("C02b", "before it is flushed", "env", SERVER, "fsync:/spec"),
+    Point("C02c", "behind that", "env", SERVER, "fsync:/spec", AFTER),
+    Point("C03a", "a long one, in a file with its first name", "long env", SERVER, "write:/.spec.tmp", AFTER),
+    Point("C03b", "before that is renamed", "long env", SERVER, "renameat:/.spec.tmp"),
+    Point("C03c", "behind that", "long env", SERVER, "renameat:/.spec.tmp", AFTER),
     Point("C04", "a control group of n made", "mkdir", SERVER, "mkdirat:/ctnfs/", AFTER, 0),
     Point("C05", "limits written", "new", SERVER, "write:/ctnfs/", AFTER, 0),
     Point("C06", "processes moved", "start", STAGE, "write:/tasks", AFTER, 0, ALL_THREE, v2=(MONITOR, "clone3:", AFTER)),
@@ -221,7 +241,7 @@ POINTS = (
     Point("P06", "the monitor waits", "spare", MONITOR, "sendmsg:", AFTER, 2, BOTH),
     Point("P07", "taken: its spec written", "spare", SERVER, "write:/spec", AFTER, 2),
     Point("P08", "it has its name", "spare", SERVER, "renameat:/state/new-", AFTER, 2),
-    Point("P09", "about to be released", "spare", SERVER, "renameat:/.spec.tmp", AFTER, 1),
+    Point("P09", "about to be released", "spare", SERVER, "pwrite64:/spec", AFTER, 1),
     Point("P10", "released by the server and by the monitor", "spare", MONITOR, "renameat:/status", "hold", 1, BOTH),
     Point("P11", "it is the program", "spare", MONITOR, "renameat:/status", AFTER, 2, BOTH),
     Point("P12", "removed while it waits", "spare", SERVER, "renameat:/trash-", AFTER),
