@@ -186,7 +186,6 @@ static void note_end(struct container *c, const struct wire_status *status, bool
 		container_note_error(c->engine, c, "exit", &err);
 	c->exit = e;
 	c->has_exit = true;
-	c->started = e.started;
 	c->log_lost = status->log_dropped;
 }
 
@@ -263,8 +262,7 @@ static int adopt_open(struct container *c, struct ctn_err *err)
 		limits_restore(c);
 	if (r == 0 && !c->parent) /* after a reboot its cgroup is new */
 		r = container_apply_limits(c, c->spec, false, err);
-	if (r == -EBUSY) /* it lives there, with more than it may have from now on: the kernel's
-			    business */
+	if (r == -EBUSY) /* it lives there, with more than it may have from now on */
 		r = 0;
 	if (r == 0)
 		adopt_log_start(c);
@@ -275,6 +273,7 @@ static void adopt_record(struct container *c, const char *id, const struct state
 {
 	memcpy(c->id, id, CTN_ID_LEN);
 	c->created = c->changed = rec->created;
+	c->renamed_at = rec->renamed_at;
 	c->limits_at = rec->limits_at;
 	c->limits = rec->limits;
 	c->saved = rec->end;

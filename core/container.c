@@ -121,6 +121,7 @@ struct state_record container_record(const struct container *c, struct spec *spe
 {
 	struct state_record rec = {.uid_base = c->uid_base,
 				   .created = c->created,
+				   .renamed_at = c->renamed_at,
 				   .limits_at = c->limits_at,
 				   .limits = c->limits,
 				   .spec = spec};
@@ -233,6 +234,7 @@ int container_remove(struct engine *e, const char *name, struct ctn_err *err)
 static int rename_edited(struct container *c, const char *to, struct ctn_err *err)
 {
 	struct spec *renamed = spec_dup(c->spec), *old = spec_get(c->spec);
+	const uint64_t renamed_at = c->renamed_at;
 	int r = 0;
 
 	free(renamed ? renamed->name : NULL);
@@ -241,16 +243,18 @@ static int rename_edited(struct container *c, const char *to, struct ctn_err *er
 	if (r == 0)
 		r = registry_rename(c, renamed, err); /* the name is ours before it is on disk */
 	if (r == 0) {
+		c->renamed_at = ctn_now();
 		r = container_save(c, renamed, err);
 		if (r < 0) {
+			c->renamed_at = renamed_at;
 			(void)registry_rename(c, old, NULL);
 			(void)container_save(c, old, NULL); /* it may be on disk already */
 		}
 	}
 	if (r == 0) {
 		pthread_mutex_lock(&c->lock);
-		c->changed = ctn_now();
-		journal_note(c->engine, c, JOURNAL_RENAMED, c->changed, "%s", "");
+		c->changed = c->renamed_at;
+		journal_note(c->engine, c, JOURNAL_RENAMED, c->renamed_at, "%s", "");
 		pthread_mutex_unlock(&c->lock);
 		journal_save(c->engine); /* before the next renaming */
 	}

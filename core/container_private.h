@@ -71,8 +71,9 @@ struct container {
 	unsigned refs;	   /* atomic */
 	bool ready;	   /* under the registry's lock: made completely, so that it can be found */
 	pthread_mutex_t edit;
-	uint64_t limits_at, limits; /* under edit: struct state_record's */
-	struct state_end saved;	    /* under edit */
+	/* Under edit: struct state_record's. */
+	uint64_t renamed_at, limits_at, limits;
+	struct state_end saved;
 	struct error_ring errors;
 
 	pthread_mutex_t mark;	     /* the next three */

@@ -200,19 +200,10 @@ static void settle_runs(struct facts *f, struct container *c, const struct journ
 		    ctn_now(), "");
 }
 
-/* The record was replaced when it got its new name, or later. */
 static void settle_name(struct facts *f, struct container *c, const struct journal_item *item)
 {
-	uint64_t when = ctn_now();
-	ctn_autoclose int dir = -1;
-	struct stat st;
-
-	if (c->parent || strcmp(item->name, c->spec->name) == 0)
-		return;
-	if (container_state_dir(c, &dir, NULL) == 0 &&
-	    fstatat(dir, "spec", &st, AT_SYMLINK_NOFOLLOW) == 0)
-		when = (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec;
-	add(f, c, NULL, JOURNAL_RENAMED, when, "");
+	if (!c->parent && strcmp(item->name, c->spec->name) != 0)
+		add(f, c, NULL, JOURNAL_RENAMED, c->renamed_at ?: ctn_now(), "");
 }
 
 static void settle_limits(struct facts *f, struct container *c, const struct journal_known *k)
@@ -235,6 +226,7 @@ static void settle_one(struct facts *f, struct journal *j, struct container *c)
 	struct journal_item *item = journal_find(j, c->parent ? c->parent->id : c->id,
 						 c->parent ? c->spec->name : NULL);
 	struct journal_known k = {0};
+	uint64_t begun, latest = 0;
 
 	f->latest = c->parent ? c->parent->created : 0;	 /* that comes before it, always */
 	if (item && item->known.created != c->created) { /* another session of that name */
@@ -245,11 +237,15 @@ static void settle_one(struct facts *f, struct journal *j, struct container *c)
 	if (item) {
 		item->found = true;
 		k = item->known;
-		settle_name(f, c, item);
 	} else {
 		add(f, c, NULL, JOURNAL_CREATED, c->created, "");
 	}
+	begun = f->latest;
+	if (item)
+		settle_name(f, c, item);
+	next_kind(f, begun, &latest);
 	settle_limits(f, c, &k);
+	next_kind(f, begun, &latest);
 	settle_runs(f, c, &k);
 }
 

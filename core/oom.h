@@ -23,8 +23,8 @@ int oom_open(struct oom **ret, struct ctn_err *err);
 int oom_start(struct engine *e, struct ctn_err *err);
 void oom_close(struct oom *oom);
 
-/** oom_begin() - nobody of @c was killed yet: what the log tells so far is about others, of whom one
- * may have had its name. Before anybody else has it; any thread. */
+/** oom_begin() - nobody of @c was killed yet: what the log tells so far is about others, of whom
+ * one may have had its name. Before anybody else has it; any thread. */
 void oom_begin(struct container *c);
 
 /** oom_load() - what an earlier server knew about @c. Before anybody else has it. */

@@ -31,12 +31,13 @@ struct state_end {
  * @parent:   id of the container that it is a session of; "": it is none.
  * @limits:   those that were changed last, a bit for each row of cgroup_knobs. @limits_at: when; 0:
  *            never.
+ * @renamed_at: when it got the name that it has; 0: it never had another.
  * @end:      from state_load().
  */
 struct state_record {
 	uint32_t uid_base;
 	char parent[STATE_ID_LEN + 1];
-	uint64_t created, limits_at, limits;
+	uint64_t created, renamed_at, limits_at, limits;
 	struct spec *spec; /* one reference */
 	struct state_end end;
 };

@@ -56,6 +56,8 @@ static struct json_object *record_to_json(const struct state_record *rec)
 	json_object_object_add(o, "created", json_object_new_uint64(rec->created));
 	if (rec->parent[0])
 		json_object_object_add(o, "parent", json_object_new_string(rec->parent));
+	if (rec->renamed_at)
+		json_object_object_add(o, "renamed_at", json_object_new_uint64(rec->renamed_at));
 	if (rec->limits_at) {
 		json_object_object_add(o, "limits_at", json_object_new_uint64(rec->limits_at));
 		json_object_object_add(o, "limits", limits_to_json(rec->limits));
@@ -229,6 +231,7 @@ int state_load(int dirfd, struct state_record *ret, struct ctn_err *err)
 	base = state_u64(o, "uid_base");
 	rec.uid_base = (uint32_t)base;
 	rec.created = state_u64(o, "created");
+	rec.renamed_at = state_u64(o, "renamed_at");
 	rec.limits_at = state_u64(o, "limits_at");
 	rec.limits = get_limits(o);
 	if (base == 0 ||

@@ -103,6 +103,7 @@ static int run(const char *rundir, const char *script, const struct keys *keys)
 		return complain(script, &err);
 	follow_begin(&relay.log, log);
 	relay.code = -1;
+	relay.out_is_terminal = isatty(STDOUT_FILENO);
 	r = tty_init(&err);
 	if (r == 0)
 		r = tty_raw(&err);

@@ -129,6 +129,7 @@ struct relay {
 	char in[4096 + KEYS_MAX], out[16 << 10];
 	size_t in_off, in_len, out_off, out_len;
 	bool in_end, detach;
+	bool out_is_terminal; /* its end is a hangup, not a broken pipe */
 	int code;
 	off_t last;
 };

@@ -66,6 +66,13 @@ static void pass_input(struct relay *r)
 
 /* --- out --- */
 
+/* Nobody reads it any more. */
+static int lose_output(const struct relay *r, struct ctn_err *err)
+{
+	(void)raise(r->out_is_terminal ? SIGHUP : SIGPIPE);
+	return ctn_fail(err, EPIPE, "write its output: %s", strerror(EPIPE));
+}
+
 static int pass_output(struct relay *r, struct ctn_err *err)
 {
 	size_t len = r->out_len < WRITE_SIZE ? r->out_len : WRITE_SIZE;
@@ -73,6 +80,8 @@ static int pass_output(struct relay *r, struct ctn_err *err)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
+	if (n < 0 && errno == EIO && r->out_is_terminal)
+		return lose_output(r, err);
 	if (n < 0)
 		return ctn_fail_errno(err, "write its output");
 	r->out_off += (size_t)n;
@@ -150,12 +159,10 @@ static int step(struct relay *r, const struct pollfd p[ALL], struct ctn_err *err
 
 	if (p[LOG].revents)
 		follow_woken(&r->log);
-	if (p[OUT].revents & POLLOUT) {
+	if (p[OUT].revents & POLLOUT)
 		status = pass_output(r, err);
-	} else if (p[OUT].revents) { /* nobody reads it any more */
-		(void)raise(SIGPIPE);
-		status = ctn_fail(err, EPIPE, "write its output: %s", strerror(EPIPE));
-	}
+	else if (p[OUT].revents)
+		status = lose_output(r, err);
 	if (p[IN].revents)
 		on_input(r);
 	if (p[MASTER].revents || r->in_len)

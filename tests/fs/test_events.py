@@ -319,6 +319,22 @@ def test_a_clock_that_was_ahead(new_server):
     assert words(events(c)) == ["created"]
 
 
+def test_what_was_not_written_down_comes_in_its_order(new_server):
+    """A server that was killed knew of a start, a new name and a limit; the next one finds out when each was."""
+    server = new_server()
+    c = server.make("before").start("sleep", "1000")
+    os.rename(c.path(), server.path("after"))
+    c.name = "after"
+    c.put("memory.limit", str(64 << 20))
+    server.kill9()
+    path = os.path.join(server.state, "events")
+    known = "".join(slurp(path).splitlines(keepends=True)[:2])
+    assert " created" in known
+    os.truncate(path, len(known))
+    server.start()
+    assert [w.partition(" ")[0] for w in words(events(c))] == ["created", "started", "renamed", "limit-changed"]
+
+
 # --- no room ---
 
 @pytest.mark.skipif(kernel() < (6, 3), reason="this kernel cannot map the ids of a tmpfs")

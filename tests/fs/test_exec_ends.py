@@ -57,7 +57,7 @@ def test_stopped_by_somebody_inside(idle):
     p = begin(idle, "sh", "-c", "echo ready; kill -STOP $$; echo on; exit 5")
     pid = program(idle, "kill -STOP")
     until(lambda: "\nState:\tT" in slurp("/proc/%d/status" % pid), "it is stopped")
-    assert slurp("/proc/%d/status" % p.pid).split("State:\t")[1][0] == "S"
+    until(lambda: slurp("/proc/%d/status" % p.pid).split("State:\t")[1][0] == "S", "its caller waits")
     out(idle, "sh", "-c", "kill -CONT $(pgrep -f 'kill -STOP' | head -1)")
     assert end(p, 5) == "on\n"
 

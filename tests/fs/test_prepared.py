@@ -373,7 +373,7 @@ def test_it_lives_as_any_other(waiting):
 
 def test_it_holds_nothing_of_the_hosts(waiting):
     c = waiting.make("a")
-    c.sh("sleep 1000")
+    c.sh("echo ready; sleep 1000; exit").until_log("ready")  # its libraries are read
     pid = c.pid()
     fds = {fd: os.readlink("/proc/%d/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%d/fd" % pid)}
     assert sorted(fds) == ["0", "1", "2"], fds

@@ -33,7 +33,8 @@ static int check_spec(struct ctn_err *err)
 		return r;
 	FUZZ_CHECK(rec.spec && rec.uid_base > 0);
 	check_id(rec.parent);
-	FUZZ_CHECK(state_save(dir, &rec, &rec.end, NULL) == 0 && state_load(dir, &again, NULL) == 0);
+	FUZZ_CHECK(state_save(dir, &rec, &rec.end, NULL) == 0 &&
+		   state_load(dir, &again, NULL) == 0);
 	FUZZ_CHECK(again.uid_base == rec.uid_base && again.created == rec.created);
 	FUZZ_CHECK(!rec.limits_at ||
 		   (again.limits == rec.limits && rec.limits_at == again.limits_at));
