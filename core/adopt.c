@@ -6,13 +6,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "cleanup.h"
 #include "container_limits.h"
-#include "container_private.h"
 #include "io.h"
 #include "oom.h"
 #include "rootfs.h"
@@ -214,13 +213,6 @@ static bool was_starting(const struct container *c)
 	       status.phase == WIRE_STARTING;
 }
 
-static bool monitor_lives(const struct container *c)
-{
-	ctn_autoclose int lock = container_open_run(c, WIRE_LOCK_NAME, O_RDWR);
-
-	return lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0;
-}
-
 static void adopt_run(struct container *c)
 {
 	struct ctn_err err = {0};
@@ -228,7 +220,7 @@ static void adopt_run(struct container *c)
 	oom_load(c);
 	adopt_exit_record(c);
 	c->started = c->exit.started;
-	if (monitor_lives(c)) {
+	if (adopt_is_monitored(c)) {
 		if (adopt_monitored(c, &err) == 0)
 			return;
 		container_note_error(c->engine, c, "status", &err);

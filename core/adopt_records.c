@@ -2,12 +2,33 @@
 /* Records that a container can do without: where one is damaged, it is said, and the rest counts.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 
+#include "adopt.h"
 #include "cleanup.h"
 #include "life_private.h"
 #include "oom.h"
+
+enum { LEAVES_MS = 2000 };
+
+bool adopt_is_monitored(const struct container *c)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	ctn_autoclose int lock = container_open_run(c, WIRE_LOCK_NAME, O_RDWR);
+	struct wire_status status;
+
+	for (int i = 0; lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (i == LEAVES_MS || container_load_status(c, &status) < 0 ||
+		    status.phase != WIRE_EXITED)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
 
 /* It is written when a program runs, and not made to last: what a power cut has left of it says at
  * least that one ran. */

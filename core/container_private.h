@@ -357,6 +357,8 @@ void stdin_on_room(struct container *c);
 
 /* loop.c */
 int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind);
+/** loop_remove() - nothing more is to be heard of @fd. */
+void loop_remove(struct engine *e, int fd);
 /** loop_add_events() - for other events of epoll(7) than EPOLLIN; @c NULL: it is about none. */
 int loop_add_events(struct engine *e, struct container *c, int fd, enum event_kind kind,
 		    uint32_t events);
@@ -371,6 +373,7 @@ void engine_tell(struct container *c); /* call the change listener; no lock held
 /* life.c */
 void life_on_socket(struct container *c);
 void life_on_monitor_end(struct container *c);
+void life_on_exited(struct container *c, const struct wire_status *status);
 void life_on_init_end(struct container *c);
 void life_on_timer(struct container *c);
 void life_send(struct container *c, uint32_t type,
@@ -434,16 +437,5 @@ int launch(struct container *c, struct spec *spec, struct ctn_err *err);
  * on, its exit status is not known. */
 int launch_adopt(struct container *c, const struct spec *spec, const struct wire_status *status,
 		 struct ctn_err *err);
-
-/* adopt_records.c, before anybody else sees the container */
-/** adopt_exit_record() - how its last run ended. adopt_log_start() - where its log begins.
- * adopt_running_spec() - what the running program was started with; its command is the container's
- * from now on, too. */
-void adopt_exit_record(struct container *c);
-void adopt_log_start(struct container *c);
-void adopt_running_spec(struct container *c);
-
-/* adopt.c */
-int adopt_all(struct engine *e, struct ctn_err *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adopt.h"
 #include "cleanup.h"
 #include "container_private.h"
 #include "io.h"

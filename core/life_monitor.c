@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a container's monitor, which is how its own end is heard of; or it goes on without. On
+/* The end of a container, of which its monitor tells before its own; or it goes on without one. On
  * the event thread, but for life_remonitor(). */
 #include <errno.h>
 #include <sys/wait.h>
@@ -92,6 +92,36 @@ static void unsay_running(const struct container *c, struct wire_status *status)
 	(void)io_replace_at(dir, WIRE_STATUS_NAME, status, sizeof(*status), 0600, false, NULL);
 }
 
+static void finish(struct container *c, const struct wire_status *status)
+{
+	const bool unknown = status->code == WIRE_CODE_UNKNOWN;
+
+	life_finish(c, unknown ? 255 : status->code, unknown, status->finished);
+}
+
+/* The monitor has written it down, and is about to end. Whoever starts the container before that
+ * gets one that waits for it. */
+void life_on_exited(struct container *c, const struct wire_status *status)
+{
+	struct pidref *child = NULL;
+	bool was_up;
+
+	pthread_mutex_lock(&c->lock);
+	was_up = c->monitor && c->state != CTN_STARTING && c->state != CTN_RESTARTING;
+	if (was_up) {
+		c->log_lost = status->log_dropped;
+		loop_remove(c->engine, c->monitor->pidfd);
+		if (c->monitor_is_child)
+			child = ctn_take_ptr(c->monitor);
+		c->monitor_is_child = false;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (child)
+		sweeper_add_child(c->engine->sweeper, child);
+	if (was_up) /* else its end tells */
+		finish(c, status);
+}
+
 void life_on_monitor_end(struct container *c)
 {
 	struct wire_status status = {0};
@@ -122,9 +152,7 @@ void life_on_monitor_end(struct container *c)
 		mark_running(c);
 	}
 	if (status.phase == WIRE_EXITED) {
-		bool unknown = status.code == WIRE_CODE_UNKNOWN;
-
-		life_finish(c, unknown ? 255 : status.code, unknown, status.finished);
+		finish(c, &status);
 	} else if (state == CTN_STARTING || state == CTN_RESTARTING) {
 		drop_monitor(c);
 		unsay_running(c, &status);

@@ -12,6 +12,7 @@
 #include "container_execed.h"
 #include "life_private.h"
 #include "oom.h"
+#include "spares.h"
 #include "wire_io.h"
 
 enum { LEFTOVER_MS = 2000 }; /* to end what a shared pid namespace leaves behind */
@@ -221,6 +222,9 @@ static bool socket_read(struct container *c)
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_STATUS &&
 	    n_fds)
 		on_status(c, &msg.status, ctn_take_fd(fds[0]), ctn_take_fd(fds[1]));
+	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_STATUS &&
+	    msg.status.phase == WIRE_EXITED)
+		life_on_exited(c, &msg.status);
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_ERROR)
 		on_error(c, &msg.error);
 	if (n == (ssize_t)sizeof(msg) && msg.magic == WIRE_MAGIC && msg.type == WIRE_MSG_EXECED) {
@@ -357,4 +361,5 @@ void life_finish(struct container *c, int code, bool unknown, uint64_t finished)
 		container_note_error(c->engine, c, "exit", &err);
 	if (finish_mark(c, &e) && start_go(c, &err) < 0)
 		(void)start_fail(c, &err, NULL);
+	spares_go_on(c->engine->spares);
 }

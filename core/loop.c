@@ -28,6 +28,11 @@ int loop_add(struct engine *e, struct container *c, int fd, enum event_kind kind
 	return loop_add_events(e, c, fd, kind, EPOLLIN);
 }
 
+void loop_remove(struct engine *e, int fd)
+{
+	(void)epoll_ctl(e->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 int loop_ask(struct engine *e, const struct container *c, int fd)
 {
 	struct epoll_event ev = {.events = EPOLLOUT | EPOLLONESHOT,

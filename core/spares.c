@@ -10,7 +10,12 @@
 #include "container_private.h"
 #include "launch_park.h"
 
-enum { PARKED_MAX = 16, IDLE_MS = 30000 };
+enum {
+	PARKED_MAX = 16,
+	IDLE_MS = 30000,
+	LIFE_MS = 10, /* whoever has just taken one is busy with it, and not to wait for a processor
+		       */
+};
 
 /* @until: now() at which nobody seems to want it. @taken: it has a name, and is here only so
  * that its process does not wait for ever. */
@@ -29,6 +34,7 @@ struct spares {
 	struct spare all[PARKED_MAX];
 	size_t n;
 	uint64_t wanted_until; /* now() */
+	uint64_t quiet_until;  /* now(): while one is ready, no other is made */
 	bool failed;	       /* to make one, since the last mkdir */
 	bool busy;	       /* the thread makes or removes one, which is not among them */
 	bool stop;
@@ -144,6 +150,14 @@ static void make_unlocked(struct spares *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
+static bool is_short(const struct spares *s, uint64_t at)
+{
+	const size_t ready = count_ready(s);
+
+	return ready < s->engine->spares_max && s->n < PARKED_MAX &&
+	       (ready == 0 || at >= s->quiet_until);
+}
+
 /* One thing that is to be done. Return: whether there was any. */
 static bool work(struct spares *s)
 {
@@ -155,8 +169,7 @@ static bool work(struct spares *s)
 			return true;
 		}
 	}
-	if (s->stop || s->failed || at >= s->wanted_until ||
-	    count_ready(s) >= s->engine->spares_max || s->n == PARKED_MAX)
+	if (s->stop || s->failed || at >= s->wanted_until || !is_short(s, at))
 		return false;
 	make_unlocked(s);
 	return true;
@@ -164,7 +177,11 @@ static bool work(struct spares *s)
 
 static void rest(struct spares *s)
 {
-	uint64_t until = UINT64_MAX;
+	const uint64_t at = now();
+	uint64_t until = !s->failed && at < s->wanted_until && at < s->quiet_until &&
+					 is_short(s, s->quiet_until)
+				 ? s->quiet_until
+				 : UINT64_MAX;
 	struct timespec t;
 
 	for (size_t i = 0; i < s->n; i++) {
@@ -203,6 +220,7 @@ struct container *spares_take(struct spares *s)
 		return NULL;
 	pthread_mutex_lock(&s->lock);
 	s->wanted_until = now() + s->idle;
+	s->quiet_until = now() + LIFE_MS * UINT64_C(1000000);
 	s->failed = false;
 	i = first_ready(s);
 	if (i < s->n) {
@@ -243,6 +261,18 @@ bool spares_clear(struct spares *s)
 	return any;
 }
 
+void spares_go_on(struct spares *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	if (s->quiet_until > now()) {
+		s->quiet_until = 0;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
 void spares_forget(struct spares *s, struct container *c)
 {
 	bool found = false;
@@ -255,7 +285,7 @@ void spares_forget(struct spares *s, struct container *c)
 		if (found)
 			(void)spare_remove(s, i);
 	}
-	if (found)
+	if (found && s->n == PARKED_MAX - 1)
 		pthread_cond_broadcast(&s->changed); /* there is room for another */
 	pthread_mutex_unlock(&s->lock);
 	if (found)

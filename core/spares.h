@@ -4,8 +4,10 @@
  *
  * A spare is in the registry, with a name that nobody can give or find, so that its ids and its
  * serial are its own. On disk it is what a mkdir that was interrupted leaves, which the next server
- * removes. None is made before the first mkdir; after half a minute without another, none is left,
- * and nothing waits any more in those that were taken and not started. */
+ * removes. While one is ready, the next is made only a moment after mkdir, when its container runs
+ * or has ended: that is not to wait for a processor. None is made before the first mkdir; after
+ * half a minute without another, none is left, and nothing waits any more in those that were taken
+ * and not started. */
 #ifndef CTNFS_CORE_SPARES_H
 #define CTNFS_CORE_SPARES_H
 
@@ -28,6 +30,9 @@ void spares_free(struct spares *s);
  */
 struct container *spares_take(struct spares *s);
 void spares_give_back(struct spares *s, struct container *c);
+
+/** spares_go_on() - a container has ended: whoever led it is not in a hurry now. */
+void spares_go_on(struct spares *s);
 
 /** spares_forget() - nothing waits in @c any more. */
 void spares_forget(struct spares *s, struct container *c);

@@ -3,18 +3,26 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 
+#include "cleanup.h"
 #include "io.h"
 #include "strlist.h"
 
-enum { WAITING_MAX = 256, NAME_ROOM = 96, ID_LEN = 64, AGAIN_SECS = 1 };
+enum { WAITING_MAX = 256, NAME_ROOM = 96, ID_LEN = 64, AGAIN_SECS = 1, CHILD_MS = 1000 };
 enum { TRIM_EVERY = 256 }; /* removals: what many lives leave free in the heap goes back, too */
+
+struct child {
+	struct child *next;
+	struct pidref *process;
+};
 
 struct sweeper {
 	int statefd, runfd;
@@ -26,6 +34,7 @@ struct sweeper {
 	pthread_cond_t more;
 	struct strlist items; /* an id, or an id, a space and a control group's name */
 	struct strlist again; /* those that could not be removed */
+	struct child *children;
 	bool stop;
 	unsigned swept; /* the thread's own */
 };
@@ -72,14 +81,44 @@ static void sweep_all(struct sweeper *s, struct strlist *items, bool tell)
 	strlist_free(items);
 }
 
+/* Return: whether it is gone. One that hangs in the kernel is asked again later. */
+static bool reap(struct pidref *process)
+{
+	struct pollfd p = {.fd = process->pidfd, .events = POLLIN};
+	siginfo_t info;
+
+	if (poll(&p, 1, CHILD_MS) <= 0)
+		return false;
+	(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+	pidref_put(process);
+	return true;
+}
+
+static void reap_all(struct sweeper *s, struct child *children)
+{
+	while (children) {
+		struct child *one = children;
+
+		children = one->next;
+		if (reap(one->process)) {
+			free(one);
+			continue;
+		}
+		pthread_mutex_lock(&s->lock);
+		one->next = s->children;
+		s->children = one;
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
 /* Under s->lock. */
 static void wait_for_work(struct sweeper *s)
 {
 	struct timespec until;
 
-	while (s->items.len == 0 && s->again.len == 0 && !s->stop)
+	while (s->items.len == 0 && s->again.len == 0 && !s->children && !s->stop)
 		pthread_cond_wait(&s->more, &s->lock);
-	if (s->items.len > 0 || s->stop)
+	if (s->items.len > 0 || s->children || s->stop)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += AGAIN_SECS;
@@ -93,14 +132,17 @@ static void *run(void *arg)
 
 	while (!stop) {
 		struct strlist items, again;
+		struct child *children;
 
 		pthread_mutex_lock(&s->lock);
 		wait_for_work(s);
 		items = s->items;
 		again = s->again;
 		s->items = s->again = (struct strlist){0};
+		children = ctn_take_ptr(s->children);
 		stop = s->stop;
 		pthread_mutex_unlock(&s->lock);
+		reap_all(s, children);
 		sweep_all(s, &items, true);
 		sweep_all(s, &again, false);
 	}
@@ -131,6 +173,23 @@ void sweeper_add_cgroup(struct sweeper *s, const char *id, const char *cgroup)
 
 	snprintf(item, sizeof(item), "%s %s", id, cgroup);
 	add(s, item);
+}
+
+void sweeper_add_child(struct sweeper *s, struct pidref *process)
+{
+	struct child *one = malloc(sizeof(*one));
+
+	if (!one) {
+		if (!reap(process))
+			pidref_put(process);
+		return;
+	}
+	one->process = process;
+	pthread_mutex_lock(&s->lock);
+	one->next = s->children;
+	s->children = one;
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
 }
 
 int sweeper_new(int statefd, int runfd, struct cgroup_root *cgroup,
@@ -167,6 +226,13 @@ void sweeper_free(struct sweeper *s)
 	pthread_cond_signal(&s->more);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->thread, NULL);
+	while (s->children) {
+		struct child *one = s->children;
+
+		s->children = one->next;
+		pidref_put(one->process);
+		free(one);
+	}
 	pthread_cond_destroy(&s->more);
 	pthread_mutex_destroy(&s->lock);
 	strlist_free(&s->items);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Directories that are of no container any more, removed by a thread of their own: a layer can be
- * large, and whoever says rmdir need not wait for it. */
+/* What is of no container any more, removed by a thread of its own: a layer can be large, and
+ * whoever says rmdir need not wait for it. */
 #ifndef CTNFS_CORE_SWEEPER_H
 #define CTNFS_CORE_SWEEPER_H
 
 #include "cgroup.h"
 #include "err.h"
+#include "pidref.h"
 
 struct sweeper;
 
@@ -25,6 +26,10 @@ void sweeper_free(struct sweeper *sweeper);
 /** sweeper_add() - remove STATE/trash-@id and RUN/@id soon; at once, on this thread, where too many
  * wait. Thread: any. */
 void sweeper_add(struct sweeper *sweeper, const char *id);
+
+/** sweeper_add_child() - a child of this process that is about to end: reap it then. @process: the
+ * reference is taken over. Thread: any. */
+void sweeper_add_child(struct sweeper *sweeper, struct pidref *process);
 
 /** sweeper_add_cgroup() - that control group first, which could not be removed just now. */
 void sweeper_add_cgroup(struct sweeper *sweeper, const char *id, const char *cgroup);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -16,11 +17,14 @@ static const struct limit {
 struct quota {
 	struct quota *next; /* in its bucket */
 	uid_t uid;
-	size_t things, bytes;
+	atomic_size_t things, bytes;
 };
 
+/* Whose requests are most, and need no lock. */
+static struct quota root;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct quota *buckets[BUCKETS]; /* those who have any; under lock, with all in them */
+static struct quota *buckets[BUCKETS]; /* those of others who have any; under lock */
 
 static const struct limit *limit_of(uid_t uid)
 {
@@ -53,23 +57,31 @@ static void forget(const struct quota *q)
 	*p = q->next;
 }
 
+static int take_one(struct quota *q, struct ctn_err *err)
+{
+	const size_t most = limit_of(q->uid)->things;
+
+	if (atomic_fetch_add(&q->things, 1) < most)
+		return 0;
+	atomic_fetch_sub(&q->things, 1);
+	return ctn_fail(err, EMFILE,
+			"user %u has %zu files open here, or waits for them: close some", q->uid,
+			most);
+}
+
 int quota_take(uid_t uid, struct quota **ret, struct ctn_err *err)
 {
-	const size_t most = limit_of(uid)->things;
-	struct quota *q;
-	int r = 0;
+	struct quota *q = &root;
+	int r;
 
-	pthread_mutex_lock(&lock);
-	q = find(uid);
-	if (!q)
-		r = ctn_fail(err, ENOMEM, "no memory to open it");
-	else if (q->things >= most)
-		r = ctn_fail(err, EMFILE,
-			     "user %u has %zu files open here, or waits for them: close some", uid,
-			     most);
-	else
-		q->things++;
-	pthread_mutex_unlock(&lock);
+	if (uid != 0) {
+		pthread_mutex_lock(&lock);
+		q = find(uid);
+		r = q ? take_one(q, err) : ctn_fail(err, ENOMEM, "no memory to open it");
+		pthread_mutex_unlock(&lock);
+	} else {
+		r = take_one(q, err);
+	}
 	if (r == 0)
 		*ret = q;
 	return r;
@@ -77,13 +89,17 @@ int quota_take(uid_t uid, struct quota **ret, struct ctn_err *err)
 
 void quota_give(struct quota *q, size_t held)
 {
-	bool last;
+	bool last = false;
 
 	if (!q)
 		return;
+	atomic_fetch_sub(&q->bytes, held);
+	if (q == &root) {
+		atomic_fetch_sub(&q->things, 1);
+		return;
+	}
 	pthread_mutex_lock(&lock);
-	q->bytes -= held;
-	last = --q->things == 0;
+	last = atomic_fetch_sub(&q->things, 1) == 1;
 	if (last)
 		forget(q);
 	pthread_mutex_unlock(&lock);
@@ -93,18 +109,16 @@ void quota_give(struct quota *q, size_t held)
 
 int quota_hold(struct quota *q, size_t before, size_t now, struct ctn_err *err)
 {
-	int r = 0;
+	size_t all;
 
 	if (!q || before == now)
 		return 0;
-	pthread_mutex_lock(&lock);
-	if (now > before && q->bytes - before + now > limit_of(q->uid)->bytes)
-		r = ctn_fail(err, EMFILE,
-			     "what user %u has read is kept until it is closed, and that is %zu "
-			     "MiB already: close some",
-			     q->uid, q->bytes >> 20);
-	else
-		q->bytes = q->bytes - before + now;
-	pthread_mutex_unlock(&lock);
-	return r;
+	all = atomic_fetch_add(&q->bytes, now - before) + now - before;
+	if (now < before || all <= limit_of(q->uid)->bytes)
+		return 0;
+	atomic_fetch_sub(&q->bytes, now - before);
+	return ctn_fail(err, EMFILE,
+			"what user %u has read is kept until it is closed, and that is %zu "
+			"MiB already: close some",
+			q->uid, (all - (now - before)) >> 20);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One poll loop: the first process, its set-up report, its output, the server's connections. It
- * ends when the first process has ended and its output is in the log; its own end is what tells the
- * server. */
+ * ends when the first process has ended and its output is in the log, and the server was told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -80,6 +79,20 @@ static void fail_err(struct monitor *m, const char *step, const struct ctn_err *
 	fail(m, &e);
 }
 
+/* Unmounting them takes as long as all else of its end. So they stay until that is told, unless
+ * there are some of the user's among them, who may want to unmount what is below. */
+static void hold_mounts(struct monitor *m)
+{
+	const struct wire_start *start = m->plan.msg;
+	char path[32];
+
+	if (start->flags & (WIRE_ENTER | WIRE_ROOT_OWN) || start->mounts.count > 0 ||
+	    m->mounts >= 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", m->first.pid);
+	m->mounts = open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* On the report pipe: a record with code 0 when execve is next, another one when something failed;
  * end of file when the program runs, or when the stage was killed before it could say anything. */
 static void on_report(struct monitor *m)
@@ -91,8 +104,10 @@ static void on_report(struct monitor *m)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == (ssize_t)sizeof(e) && e.code == 0) /* the loop looks for the listener itself */
+	if (n == (ssize_t)sizeof(e) && e.code == 0) { /* the loop looks for the listener itself */
+		hold_mounts(m);
 		return;
+	}
 	if (n == (ssize_t)sizeof(e))
 		fail(m, &e);
 	close(m->first.report);
@@ -198,7 +213,8 @@ static void on_exit_of_first(struct monitor *m)
 	drain(m);
 	tell_denied(m, true);
 	record(m);
-	talk_tell_all(m); /* before another run can have another record */
+	talk_tell_all(m);	  /* before another run can have another record */
+	ctn_close_fd(&m->mounts); /* and this, before another can have the lock */
 	_exit(0);
 }
 
@@ -370,6 +386,7 @@ int main(int argc, char **argv)
 		.peers = {[1 ... CONNECTIONS_MAX - 1] = -1},
 		.servers = {true},
 		.given = -1,
+		.mounts = -1,
 	};
 	struct ctn_err err = {0};
 	bool released;

@@ -30,6 +30,7 @@ struct monitor {
 	bool attached[CONNECTIONS_MAX], servers[CONNECTIONS_MAX];
 	struct execed execed;
 	int given;
+	int mounts; /* its mount namespace, or -1 */
 	struct notify notify;
 	uint64_t reported_drops;
 };

@@ -360,8 +360,19 @@ static bool wait_all(void)
 	}
 }
 
+/* One of them has been given another call, and not yet what that one is to return. */
+static bool is_failing(void)
+{
+	for (size_t i = 0; i < n_threads; i++) {
+		if (threads[i].failing)
+			return true;
+	}
+	return false;
+}
+
 static void loop(void)
 {
+	bool over = false;
 	struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
 	struct signalfd_siginfo info;
 	sigset_t chld;
@@ -374,13 +385,14 @@ static void loop(void)
 	attach_all(); /* what was made meanwhile */
 	printf("ready\n");
 	fflush(stdout);
-	while (wait_all()) {
+	while (wait_all() && (!over || is_failing())) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			give_up("nth: poll");
 		while (read(p[1].fd, &info, sizeof(info)) > 0)
 			;
 		if (p[0].revents)
-			return;
+			over = true;
+		p[0].fd = over ? -1 : STDIN_FILENO;
 	}
 }
 

@@ -238,7 +238,7 @@ DAMAGES = {
     "cut off": lambda data: data[:min(len(data) // 2, 40)],
     "zeros": lambda data: bytes(len(data)),
     "garbage": lambda data: b"{ \xff" + data[::-1],
-    "newer": lambda data: data.replace(b'"version": 1', b'"version": 999', 1).replace(b'"version":1', b'"version":999', 1),
+    "newer": lambda data: data.replace(b'"version": 1', b'"version": 999').replace(b'"version":1', b'"version":999'),
 }
 
 

@@ -265,12 +265,12 @@ def test_the_host_cannot_be_written(ctn):
 
 
 def test_the_monitor(idle):
-    """Executed from memory, with few descriptors, one of them for each hierarchy and three for denied calls, and nothing of
-    the server's."""
+    """Executed from memory, with few descriptors, one of them for each hierarchy, three for denied calls and
+    its mount namespace, and nothing of the server's."""
     proc = "/proc/%d" % monitor_of(idle)
     assert "memfd:" in os.readlink(proc + "/exe")
     targets = [os.readlink(proc + "/fd/" + fd) for fd in os.listdir(proc + "/fd")]
-    assert len(targets) <= 14 + 8 + 3 and "/dev/fuse" not in targets, targets
+    assert len(targets) <= 15 + 8 + 3 and "/dev/fuse" not in targets, targets
     assert "CTNFS_TEST_SECRET" not in slurp(proc + "/environ")
     assert len(os.listdir(proc + "/task")) == 1
     with pytest.raises(OSError):

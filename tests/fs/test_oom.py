@@ -303,7 +303,7 @@ def test_without_the_kernels_log(deaf):
     until(lambda: told_kills(c)[-1:] == [2], "both are in the journal", 20)
     assert dict(told(c))["oom"]["last"] == dict(told(c))["oom"]["program"] == "-"
     c.put("ctl", "kill")
-    assert len(os.listdir("/proc/%d/fd" % deaf.proc.pid)) == fds
+    until(lambda: len(os.listdir("/proc/%d/fd" % deaf.proc.pid)) == fds, "its descriptors are closed")
     c.start("python3", "-c", HOG, "eater")
     assert c.finish(30) == 137
     assert events(c)[0]["oom_kill"] == 3 and c.status("OomKilled") == "1"
