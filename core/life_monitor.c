@@ -122,18 +122,35 @@ void life_on_exited(struct container *c, const struct wire_status *status)
 		finish(c, status);
 }
 
+/* Return: whether that monitor has ended, and what it said last has not told of its container's
+ * end: then another one may be there. */
+static bool ended_untold(struct container *c)
+{
+	struct pidref *monitor = NULL;
+	bool untold;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->monitor && pidref_ended(c->monitor))
+		monitor = pidref_get(c->monitor);
+	pthread_mutex_unlock(&c->lock);
+	if (!monitor)
+		return false; /* an event that was under way when another thread had dealt with it
+			       */
+	life_on_socket(c);
+	pthread_mutex_lock(&c->lock);
+	untold = c->monitor == monitor;
+	pthread_mutex_unlock(&c->lock);
+	pidref_put(monitor);
+	return untold;
+}
+
 void life_on_monitor_end(struct container *c)
 {
 	struct wire_status status = {0};
 	enum ctn_state state;
-	bool here;
 
-	pthread_mutex_lock(&c->lock);
-	here = c->monitor && pidref_ended(c->monitor);
-	pthread_mutex_unlock(&c->lock);
-	if (!here)
-		return;	   /* an event that was under way when another thread had dealt with it */
-	life_on_socket(c); /* what it said last comes first */
+	if (!ended_untold(c))
+		return;
 	reap_monitor(c);
 	pthread_mutex_lock(&c->lock);
 	state = c->state;

@@ -15,7 +15,7 @@
 #include "../cleanup.h"
 #include "../weaken.h"
 
-enum { LOCK_WAIT_MS = 2000, LOCK_PAUSE_MS = 1 };
+enum { LOCK_WAIT_MS = 5000, LOCK_PAUSE_MS = 1 };
 
 static struct wire_msg new_message(enum wire_type type)
 {
