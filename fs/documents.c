@@ -29,29 +29,41 @@ int show_config_json(const struct node_ref *ref, FILE *out, struct ctn_err *err)
 	return container_print_oci(ref->c, out, err);
 }
 
-/* Whose name a refusal is under, and what the descriptor reads. */
-static int remember_name(struct write_op *op, const struct spec *spec, struct ctn_err *err)
+/* Whose name a refusal is under, and what the descriptor reads: a container that was made is not to
+ * be refused for want of that. */
+static int room_for_name(struct write_op *op, const struct spec *spec, struct ctn_err *err)
 {
+	const size_t len = strlen(spec->name), room = len > SPEC_NAME_MAX ? len : SPEC_NAME_MAX;
+
 	free(op->about);
 	free(op->said);
-	op->said = strdup(spec->name);
-	op->about = spec->name[0] ? strdup(spec->name) : NULL;
-	if (!op->said || (spec->name[0] && !op->about))
-		return ctn_fail(err, ENOMEM, "new: no memory");
-	return 0;
+	op->said = calloc(1, room + 1);
+	op->about = calloc(1, room + 1);
+	return op->said && op->about ? 0 : ctn_fail(err, ENOMEM, "new: no memory");
+}
+
+static void remember_name(struct write_op *op, const struct spec *spec)
+{
+	strcpy(op->said, spec->name);
+	strcpy(op->about, spec->name);
+	if (!spec->name[0]) {
+		free(op->about);
+		op->about = NULL;
+	}
 }
 
 static int create(const struct node_ref *ref, struct write_op *op, struct spec *spec,
 		  struct ctn_err *err)
 {
 	struct container *c = NULL;
-	int r = container_create_spec(ref->fs->engine, spec, write_waiter(op), &c, err), named;
+	int r = room_for_name(op, spec, err);
 
-	named = remember_name(op, spec, r < 0 ? NULL : err); /* it may have got one */
-	container_put(c);
 	if (r < 0)
-		return ctn_fail_context(err, "new");
-	return named < 0 ? named : r;
+		return r;
+	r = container_create_spec(ref->fs->engine, spec, write_waiter(op), &c, err);
+	remember_name(op, spec); /* it may have got one */
+	container_put(c);
+	return r < 0 ? ctn_fail_context(err, "new") : r;
 }
 
 /* One document, or the path of a bundle. */
