@@ -188,11 +188,12 @@ static struct json_object *parse_last(char *text, size_t len, bool *whole)
 {
 	size_t end = len && text[len - 1] == '\n' ? len - 1 : len;
 	const char *before = memrchr(text, '\n', end);
-	struct json_object *o;
+	struct json_object *o = state_parse(text, len); /* the only one; older servers wrote it in
+							   several lines */
 
 	*whole = end < len;
-	if (!before)
-		return state_parse(text, len);
+	if (o || !before)
+		return o;
 	o = state_parse(before + 1, (size_t)(text + len - (before + 1)));
 	if (o || (*whole && !memchr(before, '\0', (size_t)(text + len - before))))
 		return o;

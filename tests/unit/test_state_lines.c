@@ -128,6 +128,20 @@ static void test_last_is_damaged(void)
 	CHECK_ERR(load_name(name, &end), EINVAL, "is damaged");
 }
 
+/* As they were written before there could be several: in more than one line, without an end. */
+static void test_one_in_many_lines(void)
+{
+	struct state_end end;
+	char name[64];
+
+	write_text("spec", "{\n  \"version\": 1,\n  \"uid_base\": 65536,\n  \"spec\": {\n"
+			   "    \"name\": \"old\"\n  }\n}");
+	CHECK(load_name(name, &end) == 0 && end.at == 0);
+	CHECK_STR(name, "old");
+	CHECK(save_name("now", &end) == 0 && load_name(name, &end) == 0 && end.at > 0);
+	CHECK_STR(name, "now");
+}
+
 /* Somebody has written to it, or has taken it away. */
 static void test_end_is_not_there(void)
 {
@@ -163,11 +177,9 @@ static void test_no_room_behind(void)
 }
 
 static const struct check_test tests[] = {
-	{"the last counts", test_last_counts},
-	{"a torn one does not", test_last_is_torn},
-	{"damage is no tear", test_last_is_damaged},
-	{"another file", test_end_is_not_there},
-	{"no room", test_no_room_behind},
+	{"the last counts", test_last_counts},	     {"a torn one does not", test_last_is_torn},
+	{"damage is no tear", test_last_is_damaged}, {"one in many lines", test_one_in_many_lines},
+	{"another file", test_end_is_not_there},     {"no room", test_no_room_behind},
 };
 
 int main(void)
