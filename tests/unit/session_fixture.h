@@ -151,13 +151,19 @@ static inline bool gone(pid_t pid)
 }
 
 /* To its standard input. */
-static inline void send_line(const struct container *c, const char *line)
+/* Its standard input; needs no engine. */
+static inline int open_input(const struct container *c)
 {
 	ctn_autofree char *path = NULL;
-	ctn_autoclose int fd = -1;
 
 	CHECK(asprintf(&path, "%s/%s/in", options.run, c->id) > 0);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static inline void send_line(const struct container *c, const char *line)
+{
+	ctn_autoclose int fd = open_input(c);
+
 	CHECK(fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line));
 }
 

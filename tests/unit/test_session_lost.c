@@ -52,17 +52,17 @@ static void test_again(void)
 static void test_meanwhile(void)
 {
 	struct container *c = running("db"), *s = started(c, "s", "sh -c 'read x; exit 4'");
-	pid_t pid = init_of(c);
+	const pid_t pid = init_of(c), its = init_of(s);
+	ctn_autoclose int in = open_input(s);
 
 	container_put(started(c, "t", "sleep 1000"));
-	engine_free(engine);
-	engine = NULL;
-	send_line(s, "\n"); /* neither needs the engine */
-	CHECK(gone(init_of(s)));
-	CHECK(kill(pid, SIGKILL) == 0 && gone(pid));
-	engine_up();
 	container_put(s);
 	container_put(c);
+	engine_free(engine);
+	engine = NULL;
+	CHECK(write(in, "\n", 1) == 1 && gone(its));
+	CHECK(kill(pid, SIGKILL) == 0 && gone(pid));
+	engine_up();
 	c = container_find(engine, "db");
 	s = container_session_find(c, "s");
 	CHECK(do_wait(c, 0, NULL) == 0 && exit_of(c) == 137 && state_of(c) == CTN_EXITED);
