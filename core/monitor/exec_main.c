@@ -65,6 +65,8 @@ static int ask_program(int sock)
 		return -ETIMEDOUT;
 	if (r >= 0)
 		r = wire_receive(sock, &msg, sizeof(msg), &fd, 1, &n);
+	if (r == 0) /* it was about to end when we came */
+		r = -ECONNRESET;
 	if (r < 0)
 		return (int)r;
 	return n == 1 ? fd : -EPROTO;
