@@ -325,6 +325,21 @@ static inline unsigned count_mounts(void)
 	return n;
 }
 
+/* A monitor of an earlier engine may have told of the end just now, and be about to end itself. */
+static inline bool no_children(void)
+{
+	for (int i = 0; i < PATIENCE_SECS * 100; i++) {
+		pid_t pid;
+
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return errno == ECHILD;
+		sleep_ms(10);
+	}
+	return false;
+}
+
 static inline int fixture_end(int status)
 {
 	check_failures = 0;
@@ -332,9 +347,7 @@ static inline int fixture_end(int status)
 	engine_free(engine); /* which waits for what is removed by a thread of its own */
 	CHECK(count_ids(options.state) == 0);
 	CHECK(count_ids(options.run) == 0);
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+	CHECK(no_children());
 	CHECK(count_processes() == 0);
 	CHECK(count_mounts() == 0);
 	CHECK_ERR(io_remove_tree_at(AT_FDCWD, base_dir, &check_err), 0, "");
