@@ -199,8 +199,7 @@ static bool look(struct container *c, uint64_t latest, struct state_oom *ret)
 	ret->seq = kill->seq;
 	ret->pid = kill->pid;
 	memcpy(ret->program, kill->program, sizeof(ret->program));
-	if (latest)
-		ret->time = time_of(kill, started, latest);
+	ret->time = time_of(kill, started, ret->time); /* its end may be known before this is */
 	return true;
 }
 
