@@ -198,8 +198,8 @@ static struct json_object *parse_last(char *text, size_t len, bool *whole)
 	if (o || (*whole && !memchr(before, '\0', (size_t)(text + len - before))))
 		return o;
 	*whole = false;
-	text[before + 1 - text] = '\0';
 	len = (size_t)(before + 1 - text);
+	text[len] = '\0';
 	before = memrchr(text, '\n', len - 1);
 	before = before ? before + 1 : text;
 	return state_parse(before, (size_t)(text + len - before));

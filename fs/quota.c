@@ -89,7 +89,7 @@ int quota_take(uid_t uid, struct quota **ret, struct ctn_err *err)
 
 void quota_give(struct quota *q, size_t held)
 {
-	bool last = false;
+	bool last;
 
 	if (!q)
 		return;

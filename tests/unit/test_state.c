@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records on disk: what was saved is loaded; what is damaged is refused, and left as it is. */
-#include "state.h"
-
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "io.h"
-#include "spec_fixture.h"
-
-static int dir = -1;
-
-static void write_file(const char *name, const void *data, size_t len)
-{
-	ctn_autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	CHECK(fd >= 0 && io_write_all(fd, data, len) == 0);
-}
-
-static void write_text(const char *name, const char *text)
-{
-	write_file(name, text, strlen(text));
-}
-
-static char *read_file(const char *name)
-{
-	char *text = NULL;
-
-	CHECK(io_read_at(dir, name, 1 << 24, &text, NULL, NULL) == 0);
-	return text;
-}
+#include "state_fixture.h"
 
 static void save_record(const char *cmd)
 {

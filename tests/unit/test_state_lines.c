@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Records of a spec, one behind the other in its file: the last that is whole counts. */
-#include "state.h"
-
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "io.h"
-#include "spec_fixture.h"
-
-static int dir = -1;
-
-static void write_file(const char *name, const void *data, size_t len)
-{
-	ctn_autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	CHECK(fd >= 0 && io_write_all(fd, data, len) == 0);
-}
-
-static void write_text(const char *name, const char *text)
-{
-	write_file(name, text, strlen(text));
-}
-
-static char *read_file(const char *name)
-{
-	char *text = NULL;
-
-	CHECK(io_read_at(dir, name, 1 << 24, &text, NULL, NULL) == 0);
-	return text;
-}
+#include "state_fixture.h"
 
 /* Return: what state_load() gives, with the name that its record has in @name, "" for none. */
 static int load_name(char name[64], struct state_end *end)
