@@ -150,12 +150,13 @@ static void make_unlocked(struct spares *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
+/* Whether one more is to be made at @at. */
 static bool is_short(const struct spares *s, uint64_t at)
 {
 	const size_t ready = count_ready(s);
 
-	return ready < s->engine->spares_max && s->n < PARKED_MAX &&
-	       (ready == 0 || at >= s->quiet_until);
+	return !s->failed && at < s->wanted_until && ready < s->engine->spares_max &&
+	       s->n < PARKED_MAX && (ready == 0 || at >= s->quiet_until);
 }
 
 /* One thing that is to be done. Return: whether there was any. */
@@ -169,7 +170,7 @@ static bool work(struct spares *s)
 			return true;
 		}
 	}
-	if (s->stop || s->failed || at >= s->wanted_until || !is_short(s, at))
+	if (s->stop || !is_short(s, at))
 		return false;
 	make_unlocked(s);
 	return true;
@@ -177,11 +178,8 @@ static bool work(struct spares *s)
 
 static void rest(struct spares *s)
 {
-	const uint64_t at = now();
-	uint64_t until = !s->failed && at < s->wanted_until && at < s->quiet_until &&
-					 is_short(s, s->quiet_until)
-				 ? s->quiet_until
-				 : UINT64_MAX;
+	const uint64_t at = now(), soonest = at > s->quiet_until ? at : s->quiet_until;
+	uint64_t until = is_short(s, soonest) ? soonest : UINT64_MAX;
 	struct timespec t;
 
 	for (size_t i = 0; i < s->n; i++) {
