@@ -28,8 +28,9 @@ def value(found, name, key):
 
 
 def ratio(found, name, key, base):
+    """None where one was not measured, or took less than its clock can tell: CPU time has ticks of 10 ms."""
     ours, theirs = value(found, name, key), value(found, base, key)
-    return ours / theirs if ours is not None and theirs else None
+    return ours / theirs if ours and theirs else None
 
 
 def cell(kinds, key):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The attacker of N01 and N30. As a container's first program it looks, as fast as it can, into
  * each new process of its pid namespace, until that has become a program of the container; what it
- * gets into before is a line on standard output. Ends on SIGTERM with a line of counts.
+ * gets into before is a line on standard output, and so is the first that it is kept out of. Ends
+ * on SIGTERM with a line of counts.
  *
  *     sampler look|stop|kill|hold PROGRAM
  *
@@ -234,7 +235,8 @@ static bool look(pid_t pid)
 		report(pid, "exe", "%s", exe);
 		break;
 	case HIDDEN:
-		count.denied++;
+		if (count.denied++ == 0)
+			dprintf(1, "DENIED pid=%d\n", pid);
 		break;
 	}
 	try_owner(pid);
