@@ -102,6 +102,8 @@ struct container {
 	bool monitor_is_child; /* spawned by this process: reap it */
 	struct pidref *parked; /* NULL, or a monitor that waits for its start (launch_park.h) */
 	int parked_sock;
+	int parked_attach[CG_CONTROLLERS], n_parked_attach; /* launch_attach_open()'s, kept for the
+							       start */
 	int timer;			    /* of a stop, or of the delay before a restart; or -1 */
 	uint64_t run_since;		    /* life_clock() when it began to run */
 	uint64_t stop_until;		    /* life_clock() at which a stop loses its patience */

@@ -209,6 +209,17 @@ void launch_attach_close(const int *fds, int n)
 		close(fds[i]);
 }
 
+/* Those of what is prepared are its cgroup's, too. */
+static int attach_of(struct container *c, int *ret, bool *ret_into, struct ctn_err *err)
+{
+	const int n = launch_parked_attach(c, ret);
+
+	if (n == 0)
+		return launch_attach_open(c, ret, ret_into, err);
+	*ret_into = cgroup_leaf_has_births(c->cgroup);
+	return n;
+}
+
 static int launch_joined(struct container *c, struct spec *spec, const struct launch_joins *joins,
 			 struct ctn_err *err)
 {
@@ -221,7 +232,7 @@ static int launch_joined(struct container *c, struct spec *spec, const struct la
 	if (r == 0)
 		r = container_set_devices(c, spec, err);
 	if (r == 0)
-		r = n = launch_attach_open(c, more, &into, err);
+		r = n = attach_of(c, more, &into, err);
 	if (r >= 0)
 		r = launch_pack(c, spec, (uint32_t)n, into, joins, &p, err);
 	if (r == 0)

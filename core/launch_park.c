@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,15 +59,18 @@ static int park_with(struct container *c, struct spec *spec, const struct launch
 		((struct wire_start *)p.data)->flags |= WIRE_PARK;
 		r = launch_monitor(c, &p, fds, (size_t)n, &parked.monitor, &parked.sock, err);
 	}
-	launch_attach_close(fds, n);
 	free(p.data);
 	if (r == 0)
 		r = wait_parked(&parked, err);
-	if (r < 0)
+	if (r < 0) {
+		launch_attach_close(fds, n);
 		return r;
+	}
 	pthread_mutex_lock(&c->lock);
 	c->parked = parked.monitor;
 	c->parked_sock = parked.sock;
+	memcpy(c->parked_attach, fds, sizeof(fds));
+	c->n_parked_attach = n;
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 }
@@ -87,8 +91,23 @@ int launch_park(struct container *c, struct ctn_err *err)
 	return r;
 }
 
+int launch_parked_attach(struct container *c, int *ret)
+{
+	int n;
+
+	pthread_mutex_lock(&c->lock);
+	n = c->n_parked_attach;
+	memcpy(ret, c->parked_attach, (size_t)n * sizeof(*ret));
+	c->n_parked_attach = 0;
+	pthread_mutex_unlock(&c->lock);
+	return n;
+}
+
 bool launch_parked_take(struct container *c, struct launch_parked *ret)
 {
+	int fds[CG_CONTROLLERS];
+
+	launch_attach_close(fds, launch_parked_attach(c, fds));
 	pthread_mutex_lock(&c->lock);
 	ret->monitor = c->parked;
 	ret->sock = c->parked_sock;

@@ -19,6 +19,10 @@ int launch_park(struct container *c, struct ctn_err *err);
 /** launch_parked_take() - what is prepared is the caller's from now on. False: there is nothing. */
 bool launch_parked_take(struct container *c, struct launch_parked *ret);
 
+/** launch_parked_attach() - what launch_attach_open() gave for it, which is the caller's from now
+ * on; once. @ret: room for CG_CONTROLLERS. Return: how many; 0 where nothing is prepared. */
+int launch_parked_attach(struct container *c, int *ret);
+
 /** launch_parked_end() - and nothing of it is left; killed where it takes too long. launch_unpark()
  * - the same of a container, which may have none. Thread: any; no lock held. */
 void launch_parked_end(struct launch_parked *parked);

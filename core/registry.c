@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "container_private.h"
+#include "launch_park.h"
 
 struct container *container_get(struct container *c)
 {
@@ -34,6 +35,7 @@ void container_put(struct container *c)
 	stdin_release(c);
 	ctn_close_fd(&c->timer);
 	ctn_close_fd(&c->parked_sock);
+	launch_attach_close(c->parked_attach, c->n_parked_attach);
 	ctn_close_fd(&c->oom_fd);
 	free(c->skeleton);
 	strlist_free(&c->devices);

@@ -190,6 +190,7 @@ unsigned fs_attr(const struct plan_mount *m);
  * parent makes the binds; NULL without any. */
 struct mounts {
 	int root, tmpfs, proc, sys;
+	int lower; /* the root's, where that is an overlay over a detached mount */
 	int binds[16];
 	size_t n_binds;
 	int *user;

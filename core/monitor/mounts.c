@@ -119,7 +119,7 @@ int mounts_prepare(const struct plan *p, int userns, struct mounts *m, struct ct
 	if (m->n_user > 0 || p->msg->flags & WIRE_ROOT_OWN)
 		r = host_clones(p, userns, m, &own, err);
 	if (r == 0)
-		r = root_make(p, userns, own, &m->root, err);
+		r = root_make(p, userns, own, m, err);
 	if (r == 0)
 		r = mounts_tmpfs(p, &m->tmpfs, err);
 	if (r == 0)

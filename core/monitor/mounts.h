@@ -29,9 +29,9 @@ int mounts_outside(const struct plan *p, struct mounts *m, struct ctn_err *err);
 /** root_own() - a detached clone of the user's directory, mapped and restricted. In the host's
  * mount namespace. @userns: -1 where ids are the host's. */
 int root_own(const struct plan *p, int userns, int *ret, struct ctn_err *err);
-/** root_make() - the detached root: what root_own() gave, or an overlay over that or over the
- * skeleton. @own: -1 without one; taken over. */
-int root_make(const struct plan *p, int userns, int own, int *ret, struct ctn_err *err);
+/** root_make() - the detached root, in @m->root: what root_own() gave, or an overlay over that or
+ * over the skeleton, which is in @m->lower then. @own: -1 without one; taken over. */
+int root_make(const struct plan *p, int userns, int own, struct mounts *m, struct ctn_err *err);
 
 /* mounts_binds.c */
 /** binds_user() - a detached mount in @m->user for each bind of `mounts`. In the host's mount

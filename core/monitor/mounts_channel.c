@@ -10,14 +10,14 @@
 
 enum {
 	SLOTS_EACH = 32,
-	SLOTS_FIXED = 4 + CTN_COUNT(((struct mounts *)0)->binds),
+	SLOTS_FIXED = 5 + CTN_COUNT(((struct mounts *)0)->binds),
 };
 
 _Static_assert((int)SLOTS_EACH <= (int)WIRE_IO_FDS_MAX, "a message's descriptors");
 
 static int *slot(struct mounts *m, size_t i)
 {
-	int *const first[] = {&m->root, &m->tmpfs, &m->proc, &m->sys};
+	int *const first[] = {&m->root, &m->tmpfs, &m->proc, &m->sys, &m->lower};
 
 	if (i < CTN_COUNT(first))
 		return first[i];

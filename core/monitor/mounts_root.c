@@ -93,7 +93,8 @@ static int overlay_attached(const struct plan *p, int lower, const char *upper, 
 				 err);
 }
 
-static int root_overlay(const struct plan *p, int lower, int *ret, struct ctn_err *err)
+/* @lower: closed, and -1, where it had to be attached. */
+static int root_overlay(const struct plan *p, int *lower, int *ret, struct ctn_err *err)
 {
 	char upper[512], work[512];
 	ctn_autoclose int fd = -1;
@@ -104,9 +105,11 @@ static int root_overlay(const struct plan *p, int lower, int *ret, struct ctn_er
 		    sizeof(upper) ||
 	    (size_t)snprintf(work, sizeof(work), "%s/%s", p->state, WIRE_WORK_NAME) >= sizeof(work))
 		return ctn_fail(err, ENAMETOOLONG, "the state directory's path is too long");
-	r = overlay_detached(lower, upper, work, &fd, err);
-	if (r == 0)
-		r = overlay_attached(p, lower, upper, work, &fd, err);
+	r = overlay_detached(*lower, upper, work, &fd, err);
+	if (r == 0) {
+		r = overlay_attached(p, *lower, upper, work, &fd, err);
+		close(ctn_take_fd(*lower));
+	}
 	if (r < 0)
 		return r;
 	/* overlayfs falls back to read-only, quietly, where it cannot use the upper layer */
@@ -251,16 +254,16 @@ int root_own(const struct plan *p, int userns, int *ret, struct ctn_err *err)
 	return own_lower(p, dir, userns, ret, err);
 }
 
-int root_make(const struct plan *p, int userns, int own, int *ret, struct ctn_err *err)
+int root_make(const struct plan *p, int userns, int own, struct mounts *m, struct ctn_err *err)
 {
-	ctn_autoclose int lower = own;
 	int r = 0;
 
 	if (own >= 0 && p->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW)) {
-		*ret = ctn_take_fd(lower);
+		m->root = own;
 		return 0;
 	}
+	m->lower = own;
 	if (own < 0)
-		r = lower_clone(p, userns, &lower, err);
-	return r < 0 ? r : root_overlay(p, lower, ret, err);
+		r = lower_clone(p, userns, &m->lower, err);
+	return r < 0 ? r : root_overlay(p, &m->lower, &m->root, err);
 }

@@ -226,6 +226,11 @@ int stage_pivot(struct stage *s, struct ctn_err *err)
 {
 	const unsigned long spread = (unsigned long)s->plan->msg->propagation;
 
+	/* Below the old root, with which it goes away: to close it where it is attached nowhere
+	 * would wait for a grace period of RCU of its own. */
+	if (s->mounts.lower >= 0 &&
+	    move_mount(s->mounts.lower, "", AT_FDCWD, "/dev", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return ctn_fail_errno(err, "attach the lower layer");
 	if (fchdir(s->mounts.root) < 0)
 		return ctn_fail_errno(err, "enter the new root");
 	/* pivot_root(2): with both names ".", the old root ends up on top of the new one, from

@@ -109,3 +109,21 @@ def test_control(bound, volume):
     finally:
         umount(volume + "/x")
     assert inside(bound, "true").returncode == 0
+
+
+# setns(2) puts whoever calls it at whatever is on top of the namespace's root, be it its own.
+AGAIN = "nsenter --mount=/proc/self/ns/mnt stat -c %d:%i / /etc"
+
+
+@pytest.mark.parametrize("kind", ["default", "privileged"])
+def test_the_namespace_has_no_other_root(tidy, kind):
+    """What pivot_root(2) has left of the host's mounts is unmounted, also what is below the root's own mount."""
+    ctn = arm(tidy.make(), kind).put("caps", "all").put("seccomp", "none").sh("exec sleep 100000")
+    root = "/proc/%d/root" % ctn.pid()
+    want = "".join("%d:%d\n" % (st.st_dev, st.st_ino) for st in (os.stat(root), os.stat(root + "/etc")))
+    assert enter(ctn, "stat", "-c", "%d:%i", "/", "/etc", code=0).stdout == want
+    assert enter(ctn, "sh", "-c", AGAIN, code=0).stdout == want
+    host = ["nsenter", "--mount=/proc/%d/ns/mnt" % ctn.pid(), "stat", "-c", "%d:%i", "/", "/etc"]
+    assert subprocess.run(host, capture_output=True, text=True, check=True).stdout == want
+    roots = [l.split()[4] for l in slurp("/proc/%d/mountinfo" % ctn.pid()).splitlines()]
+    assert roots.count("/") == 1
