@@ -16,7 +16,7 @@
 
 #define SKELETON      "skeleton-"
 #define DIGEST_SEED   UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
-#define DIGEST_FORMAT "1" /* another one when the same host is to give another skeleton */
+#define DIGEST_FORMAT "2" /* another one when the same host is to give another skeleton */
 
 /* The top level beside /etc and /var. @always: mounted over or bound, so a directory even where the
  * host has a link. */
@@ -42,6 +42,20 @@ static int make_dir(int dst, const char *name, mode_t mode, struct ctn_err *err)
 		return errno == EEXIST ? 0 : ctn_fail_errno(err, "create /%s", name);
 	if (fchmodat(dst, name, mode, 0) < 0)
 		return ctn_fail_errno(err, "set the mode of /%s", name);
+	return 0;
+}
+
+/* A place to mount the container's own on. */
+static int make_hostname(int dst, struct ctn_err *err)
+{
+	ctn_autoclose int fd = -1;
+
+	if (dst < 0)
+		return 0;
+	fd = openat(dst, "etc/hostname", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return ctn_fail_errno(err, "create /etc/hostname");
 	return 0;
 }
 
@@ -130,6 +144,8 @@ static int walk_host(struct rootfs_walk *w, int dst, struct ctn_err *err)
 		return r;
 	w->files = true;
 	r = walk_tree(w, root, dst, "etc", open, err);
+	if (r == 0)
+		r = make_hostname(dst, err);
 	if (r < 0)
 		return r;
 	w->files = false;

@@ -14,12 +14,12 @@
  *
  * Content: copies of the regular files and symbolic links in /etc that any local user may read
  * (directories only where any user may enter and list; owners, modes, times kept; never setuid
- * bits; /etc/hostname left out: it is the container's own), /var as empty directories with their
- * owners and modes and the links directly in it (run -> /run); nothing below those that others
- * cannot list or that others may write, and no other file system is entered; the top-level symbolic
- * links (/bin -> usr/bin), and empty directories for usr opt proc sys dev tmp run root home srv mnt
- * media boot and, where they are no links, bin sbin lib*. /tmp and /var/tmp are 1777; /root is
- * 0700.
+ * bits; /etc/hostname is empty: the container's own is mounted there), /var as empty directories
+ * with their owners and modes and the links directly in it (run -> /run); nothing below those that
+ * others cannot list or that others may write, and no other file system is entered; the top-level
+ * symbolic links (/bin -> usr/bin), and empty directories for usr opt proc sys dev tmp run root
+ * home srv mnt media boot and, where they are no links, bin sbin lib*. /tmp and /var/tmp are 1777;
+ * /root is 0700.
  *
  * The key is a digest of what was seen (paths, modes, sizes, times), so a host whose /etc has
  * changed gets another skeleton and running containers keep theirs. It is built under a temporary

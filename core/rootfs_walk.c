@@ -308,7 +308,7 @@ static bool is_wanted(const struct rootfs_walk *w, const struct dirent *e, int d
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 		return false;
 	if (depth == 0 && strcmp(e->d_name, w->files ? "hostname" : "tmp") == 0)
-		return false; /* the container's own; made anew */
+		return false; /* made anew */
 	return w->files || e->d_type == DT_DIR || e->d_type == DT_UNKNOWN ||
 	       (e->d_type == DT_LNK && depth == 0);
 }

@@ -297,6 +297,7 @@ void enter_run(const struct plan *p, const struct stdio *io, unsigned job, int r
 			  .io = io,
 			  .go = -1,
 			  .report = report,
+			  .hostname = -1,
 			  .terminal = -1,
 			  .proc = -1,
 			  .sys = -1,

@@ -224,6 +224,7 @@ struct stage {
 	const struct plan *plan;
 	const struct stdio *io;
 	int go, report;
+	int hostname; /* the container's own /etc/hostname, to be written; -1: none is mounted */
 	int terminal; /* what the program gets as its streams; -1: the FIFOs */
 	struct mounts mounts;
 	int proc, sys; /* those mounts, where others may write to the root file system; else -1 */

@@ -28,8 +28,9 @@ struct entry {
 
 /* What there is beside /dev. */
 static const struct entry tmpfs_entries[] = {
-	{"shm", S_IFDIR | 01777}, {"tmp", S_IFDIR | 01777},	{"run", S_IFDIR | 0755},
-	{"dev", S_IFDIR | 0755},  {"mask-dir", S_IFDIR | 0555}, {"mask-file", S_IFREG | 0444},
+	{"shm", S_IFDIR | 01777},     {"tmp", S_IFDIR | 01777},	    {"run", S_IFDIR | 0755},
+	{"dev", S_IFDIR | 0755},      {"mask-dir", S_IFDIR | 0555}, {"mask-file", S_IFREG | 0444},
+	{"hostname", S_IFREG | 0644},
 };
 
 /* Below /dev, to mount on. */

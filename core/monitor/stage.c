@@ -96,24 +96,56 @@ static int stage_time(struct stage *s, struct ctn_err *err)
 	return 0;
 }
 
-/* A file of the overlay itself: not one that is mounted there, nor in a directory that is, nor what
- * a link leads to. */
-static int hostname_open(int flags)
+/* A file of the overlay @root itself: not one that is mounted there, nor in a directory that is,
+ * nor what a link leads to. */
+static int hostname_open(int root, int flags)
 {
 	const struct open_how how = {
-		.flags = (uint64_t)flags | O_NONBLOCK | O_CLOEXEC,
+		.flags = (uint64_t)flags | (flags & O_PATH ? 0 : O_NONBLOCK) | O_CLOEXEC,
 		.mode = flags & O_CREAT ? 0644 : 0,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
 	};
 
-	return (int)syscall(SYS_openat2, AT_FDCWD, "etc/hostname", &how, sizeof(how));
+	return (int)syscall(SYS_openat2, root, "etc/hostname", &how, sizeof(how));
+}
+
+/* A directory that is used as it is stays the user's. */
+static bool has_hostname_file(const struct stage *s)
+{
+	return plan_has_ns(s->plan, CLONE_NEWUTS) && plan_has_ns(s->plan, CLONE_NEWNS) &&
+	       !(s->plan->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW)) &&
+	       !plan_mount_at(s->plan, "/etc/hostname");
+}
+
+/* The layer need not be touched where there is a file to mount one of ours on; the skeleton has
+ * one. */
+static int stage_hostname_file(struct stage *s, struct ctn_err *err)
+{
+	const unsigned attr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	ctn_autoclose int at = -1, fd = -1;
+	struct stat st;
+	int r;
+
+	if (!has_hostname_file(s))
+		return 0;
+	at = hostname_open(s->mounts.root, O_PATH);
+	if (at < 0 || fstat(at, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	r = stage_tmpfs_part(s, "hostname", attr, &fd, err);
+	if (r < 0)
+		return r;
+	s->hostname = openat(s->mounts.tmpfs, "hostname", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (s->hostname < 0 ||
+	    move_mount(fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return ctn_fail_errno(err, "mount on /etc/hostname");
+	return 0;
 }
 
 /* After pivot_root, in the root directory. What is there is the container's own, and its layer, or
  * a root file system of the user's, may have made it anything. */
 static int write_hostname(const char *name)
 {
-	ctn_autoclose int old = hostname_open(O_RDONLY), fd = -1;
+	ctn_autoclose int old = hostname_open(AT_FDCWD, O_RDONLY), fd = -1;
 	char text[128] = "";
 	size_t len = strlen(name);
 	mode_t mask;
@@ -122,7 +154,7 @@ static int write_hostname(const char *name)
 	    memcmp(text, name, len) == 0 && text[len] == '\n')
 		return 0;  /* it is in the layer already: leave that alone */
 	mask = umask(022); /* users read it, too */
-	fd = hostname_open(O_WRONLY | O_CREAT | O_TRUNC);
+	fd = hostname_open(AT_FDCWD, O_WRONLY | O_CREAT | O_TRUNC);
 	umask(mask);
 	if (fd >= 0)
 		(void)dprintf(fd, "%s\n", name);
@@ -139,11 +171,11 @@ static int stage_hostname(struct stage *s, struct ctn_err *err)
 		return ctn_fail_errno(err, "set the host name '%s'", name);
 	if (domain[0] && setdomainname(domain, strlen(domain)) < 0)
 		return ctn_fail_errno(err, "set the domain name '%s'", domain);
-	/* A directory that is used as it is stays the user's. */
-	if (!plan_has_ns(s->plan, CLONE_NEWNS) ||
-	    s->plan->msg->flags & (WIRE_ROOT_RO | WIRE_ROOT_RW))
-		return 0;
-	return write_hostname(name);
+	if (s->hostname >= 0)
+		return dprintf(s->hostname, "%s\n", name) < 0
+			       ? ctn_fail_errno(err, "write /etc/hostname")
+			       : 0;
+	return has_hostname_file(s) ? write_hostname(name) : 0;
 }
 
 static int stage_loopback(struct stage *s, struct ctn_err *err)
@@ -183,6 +215,7 @@ static const struct {
 	 WITH_MOUNT_NS}, /* while the host's is visible: later the kernel refuses */
 	{"sys", stage_sys, WITH_MOUNT_NS},
 	{"dev", stage_dev, WITH_MOUNT_NS},
+	{"hostname", stage_hostname_file, WITH_MOUNT_NS},
 	{"mounts", stage_mount_list, WITH_MOUNT_NS},
 	{"readonly paths", stage_readonly, WITH_MOUNT_NS},
 	{"masked paths", stage_masks, WITH_MOUNT_NS},
@@ -214,6 +247,7 @@ void stage_run(const struct plan *p, const struct stdio *io, int go, int report_
 			  .io = io,
 			  .go = go,
 			  .report = report_fd,
+			  .hostname = -1,
 			  .terminal = -1,
 			  .proc = -1,
 			  .sys = -1};

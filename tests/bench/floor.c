@@ -71,6 +71,8 @@ static void life_close(const struct floor_life *life)
 {
 	close(life->root);
 	close(life->tmpfs);
+	if (life->lower >= 0)
+		close(life->lower);
 	for (int i = 0; i < FLOOR_BINDS && floor_binds[i]; i++)
 		close(life->binds[i]);
 	close(life->go[0]);

@@ -30,6 +30,7 @@ struct floor {
 /* One life's descriptors. The first process shares our table until its close_range. */
 struct floor_life {
 	int root, tmpfs, binds[FLOOR_BINDS];
+	int lower; /* -1: attached */
 	int go[2]; /* this struct, once the maps are written and the mounts are made */
 	int out;   /* standard output of the program */
 	char *const *argv;

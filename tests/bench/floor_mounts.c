@@ -22,7 +22,7 @@ static const struct {
 	{"dev/shm", S_IFDIR | 01777, 0, 0},   {"dev/mqueue", S_IFDIR | 01777, 0, 0},
 	{"shm", S_IFDIR | 01777, 0, 0},	      {"tmp", S_IFDIR | 01777, 0, 0},
 	{"run", S_IFDIR | 0755, 0, 0},	      {"mask-dir", S_IFDIR | 0555, 0, 0},
-	{"mask-file", S_IFREG | 0444, 0, 0},
+	{"mask-file", S_IFREG | 0444, 0, 0},  {"hostname", S_IFREG | 0644, 0, 0},
 };
 
 static const struct {
@@ -77,19 +77,21 @@ static int lower_clone(const struct floor *f, int userns)
 }
 
 /* Before Linux 6.15 a layer must have a path: our mount namespace is our own anyway. */
-static void lower_give(const struct floor *f, int fs, int lower)
+static void lower_give(const struct floor *f, int fs, int *lower)
 {
 	char at[512];
 
-	if (fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, lower) == 0)
+	if (fsconfig(fs, FSCONFIG_SET_FD, "lowerdir+", NULL, *lower) == 0)
 		return;
 	snprintf(at, sizeof(at), "%s/lower", f->dir);
 	BENCH_TRY(at, mkdir(at, 0755) < 0 && errno != EEXIST ? -1 : 0);
-	BENCH_TRY(at, move_mount(lower, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH));
+	BENCH_TRY(at, move_mount(*lower, "", AT_FDCWD, at, MOVE_MOUNT_F_EMPTY_PATH));
+	close(*lower);
+	*lower = -1;
 	BENCH_TRY(at, fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", at, 0));
 }
 
-static int overlay_make(const struct floor *f, int lower)
+static int overlay_make(const struct floor *f, int *lower)
 {
 	int fs = BENCH_TRY("overlay", fsopen("overlay", FSOPEN_CLOEXEC)), fd;
 	char upper[512], work[512];
@@ -110,10 +112,8 @@ void floor_mounts_make(const struct floor *f, int userns, struct floor_life *lif
 	struct mount_attr set = {
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
 	};
-	int lower = lower_clone(f, userns);
-
-	life->root = overlay_make(f, lower);
-	close(lower);
+	life->lower = lower_clone(f, userns);
+	life->root = overlay_make(f, &life->lower);
 	life->tmpfs = tmpfs_make();
 	for (int i = 0; i < FLOOR_BINDS && floor_binds[i]; i++) {
 		int fd = BENCH_TRY(floor_binds[i],
@@ -142,8 +142,6 @@ static void gone(int dirfd, const char *name, int flags)
 /* What the lives leave in it is known. */
 void floor_layer_remove(const struct floor *f)
 {
-	gone(f->dirfd, "upper/etc/hostname", 0);
-	gone(f->dirfd, "upper/etc", AT_REMOVEDIR);
 	gone(f->dirfd, "upper/first", 0);
 	gone(f->dirfd, "upper", AT_REMOVEDIR);
 	gone(f->dirfd, "work/work", AT_REMOVEDIR);

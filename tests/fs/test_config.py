@@ -173,6 +173,19 @@ def test_unknown_user_and_directory(ctn):
     assert ctn.state() == "created"
 
 
+def test_hostname_file(ctn):
+    """/etc/hostname is mounted, as docker does it: no start writes to the layer. What the container writes there
+    is gone with its next start."""
+    ctn.put("hostname", "first")
+    assert ctn.output("cat /etc/hostname; stat -c '%a %u %g' /etc/hostname; echo mine > /etc/hostname; "
+                      "cat /etc/hostname; rm /etc/hostname 2> /dev/null || echo busy") == "first\n644 0 0\nmine\nbusy\n"
+    assert os.listdir(ctn.path("layer") + "/") == []
+    ctn.put("hostname", "second")
+    assert ctn.output("cat /etc/hostname") == "second\n"
+    ctn.put("ns/uts", "host")
+    assert ctn.output("cat /etc/hostname") == ""
+
+
 def test_hostname_is_live(idle):
     idle.put("hostname", "renamed")
     assert idle.get("hostname") == "renamed"

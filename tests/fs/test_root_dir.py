@@ -47,6 +47,26 @@ def test_overlay(ctn, root):
     assert look(root) == before
 
 
+@pytest.mark.parametrize("kind", ["file", "link", "directory"])
+def test_hostname_of_the_directory(ctn, root, kind):
+    """Its file is covered; what is no file is left alone, and what it leads to."""
+    path = root + "/etc/hostname"
+    if kind == "file":
+        with open(path, "w") as f:
+            f.write("of the image\n")
+    elif kind == "link":
+        os.symlink("/srv/name", path)
+        with open(root + "/srv/name", "w") as f:
+            f.write("decoy\n")
+    else:
+        os.mkdir(path)
+    before = look(root)
+    ctn.put("rootfs", root)
+    text = ctn.output("cat /etc/hostname 2> /dev/null; hostname")
+    assert text == {"file": ctn.name + "\n", "link": "decoy\n", "directory": ""}[kind] + ctn.name + "\n"
+    assert look(root) == before and os.listdir(ctn.path("layer") + "/") == []
+
+
 def test_modes_of_what_is_made_in_it(ctn, root, tmp_path):
     """The host name's file and mount points can be read by all users, whatever anybody's umask."""
     (tmp_path / "file").write_text("")

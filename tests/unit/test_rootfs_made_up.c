@@ -75,8 +75,8 @@ static void fake_var(void)
 static void check_fake_etc(const char *name)
 {
 	static const char *const absent[] = {
-		"etc/hostname", "etc/shadow",  "etc/group-only",  "etc/entered-only", "etc/fifo",
-		"etc/socket",	"etc/private", "etc/listed-only", "etc/mounted/file",
+		"etc/shadow", "etc/group-only", "etc/entered-only", "etc/fifo",
+		"etc/socket", "etc/private",	"etc/listed-only",  "etc/mounted/file",
 	};
 	ctn_autofree char *text = NULL;
 	char path[64], target[64] = "";
@@ -91,6 +91,7 @@ static void check_fake_etc(const char *name)
 	CHECK(mode_of(name, "etc/passwd") == 0644 && mode_of(name, "etc/suid") == 0755);
 	CHECK(mode_of(name, "etc/open") == 01777 && has(name, "etc/open/hostname"));
 	CHECK(mode_of(name, "etc/mounted") == 0755);
+	CHECK(look(name, "etc/hostname", &st) && st.st_mode == (S_IFREG | 0644) && st.st_size == 0);
 	CHECK(look(name, "etc/empty", &st) && st.st_uid == 12 && st.st_gid == 34 &&
 	      st.st_size == 0 && (st.st_mode & 07777) == 0444);
 	CHECK(look(name, "etc/link", &st) && S_ISLNK(st.st_mode));
