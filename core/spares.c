@@ -13,8 +13,9 @@
 enum {
 	PARKED_MAX = 16,
 	IDLE_MS = 30000,
-	LIFE_MS = 10, /* whoever has just taken one is busy with it, and not to wait for a processor
-		       */
+	/* Whoever has taken one is not to wait for a processor, nor for a lock of the kernel's: */
+	LIFE_MS = 10, /* … while it is busy with it */
+	START_MS = 3, /* … while it starts its program, also where none is left */
 };
 
 /* @until: now() at which nobody seems to want it. @taken: it has a name, and is here only so
@@ -35,6 +36,7 @@ struct spares {
 	size_t n;
 	uint64_t wanted_until; /* now() */
 	uint64_t quiet_until;  /* now(): while one is ready, no other is made */
+	uint64_t start_until;  /* now(): none is made at all */
 	bool failed;	       /* to make one, since the last mkdir */
 	bool busy;	       /* the thread makes or removes one, which is not among them */
 	bool stop;
@@ -150,13 +152,17 @@ static void make_unlocked(struct spares *s)
 	pthread_cond_broadcast(&s->changed);
 }
 
+/* now() from which another may be made. */
+static uint64_t free_from(const struct spares *s)
+{
+	return count_ready(s) == 0 ? s->start_until : s->quiet_until;
+}
+
 /* Whether one more is to be made at @at. */
 static bool is_short(const struct spares *s, uint64_t at)
 {
-	const size_t ready = count_ready(s);
-
-	return !s->failed && at < s->wanted_until && ready < s->engine->spares_max &&
-	       s->n < PARKED_MAX && (ready == 0 || at >= s->quiet_until);
+	return !s->failed && at < s->wanted_until && count_ready(s) < s->engine->spares_max &&
+	       s->n < PARKED_MAX && at >= free_from(s);
 }
 
 /* One thing that is to be done. Return: whether there was any. */
@@ -178,7 +184,7 @@ static bool work(struct spares *s)
 
 static void rest(struct spares *s)
 {
-	const uint64_t at = now(), soonest = at > s->quiet_until ? at : s->quiet_until;
+	const uint64_t at = now(), soonest = at > free_from(s) ? at : free_from(s);
 	uint64_t until = is_short(s, soonest) ? soonest : UINT64_MAX;
 	struct timespec t;
 
@@ -224,6 +230,7 @@ struct container *spares_take(struct spares *s)
 	if (i < s->n) {
 		s->all[i].taken = true;
 		s->all[i].until = s->wanted_until;
+		s->start_until = now() + START_MS * UINT64_C(1000000);
 		c = container_get(s->all[i].c);
 	}
 	pthread_cond_broadcast(&s->changed);
@@ -261,11 +268,13 @@ bool spares_clear(struct spares *s)
 
 void spares_go_on(struct spares *s)
 {
+	const uint64_t soon = now() + START_MS * UINT64_C(1000000); /* the next one may come now */
+
 	if (!s)
 		return;
 	pthread_mutex_lock(&s->lock);
-	if (s->quiet_until > now()) {
-		s->quiet_until = 0;
+	if (s->quiet_until > soon) {
+		s->quiet_until = soon;
 		pthread_cond_broadcast(&s->changed);
 	}
 	pthread_mutex_unlock(&s->lock);
