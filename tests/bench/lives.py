@@ -159,6 +159,7 @@ MAKES = {  # what each makes of a container by default; in this order
 def readme(found):
     rows = [[name] + [figures.ms(figures.value(found, name, key)) for _, key in COLUMNS if key != "first_idle"] +
             [makes] for name, makes in MAKES.items() if name in found]
-    return (["How long `true` takes in a container, from nothing to nothing: `mkdir`, start, wait, `rmdir`; one after the",
-             "other, and after 20 ms of quiet.", ""] +
+    return (["How long `true` takes in a container, from nothing to nothing: `mkdir`, start, wait, `rmdir`; the second of",
+             "two in a row, and one after 20 ms of quiet. In a longer row ctnfs has to prepare the next one meanwhile: the rates",
+             "further down are of such.", ""] +
             figures.markdown(["", "life", "from idle", "first instruction", "processor time", "it makes"], rows))
