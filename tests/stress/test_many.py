@@ -11,7 +11,7 @@ import load
 
 RUNNING = int(os.environ.get("CTNFS_RUNNING") or (1000 if load.LONG else 50))
 ROUNDS = 3 if load.LONG else 1
-AT_WORK = 20  # descriptors of threads, and of two that are kept ready
+AT_WORK = 36  # descriptors of threads, and of two that are kept ready: theirs, and on v1 8 control groups' each
 RANGE_TOP = 1 << 32
 HELD_PART = 8  # of the descriptors that the server may have: inputs that it holds open
 

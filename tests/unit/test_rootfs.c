@@ -89,7 +89,7 @@ static int check_present(const char *source, const struct stat *st, int type, st
 	if (!S_ISREG(st->st_mode) && !S_ISLNK(st->st_mode))
 		return 0;
 	snprintf(copy, sizeof(copy), "%s%s", skeleton_at, source);
-	if (strcmp(source, "/etc/hostname") == 0 || !others_may_read(source, st))
+	if (strcmp(source, "/etc/hostname") != 0 && !others_may_read(source, st))
 		CHECK(faccessat(AT_FDCWD, copy, F_OK, AT_SYMLINK_NOFOLLOW) < 0);
 	else
 		CHECK(faccessat(AT_FDCWD, copy, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
