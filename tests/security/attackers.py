@@ -114,6 +114,15 @@ def begin(ctn, *argv):
     return ctn.until_log("READY")
 
 
+def until_met(ctn, sign, least, most):
+    """Numbers of attempts: at least so many, and more until the attacker, whose being quick enough is a matter of
+    luck, has said @sign."""
+    for i in range(most):
+        if i >= least and sign in ctn.read("log"):
+            return
+        yield i
+
+
 def end(ctn):
     """End the attacker; what it has got."""
     ctn.put("ctl", "stop")

@@ -20,7 +20,7 @@ import subprocess
 import pytest
 
 from attackers import (LONG, TELL, arm, begin, command, end, end_process, enter, rounds,
-                       until_stopped, weak_server)
+                       until_met, until_stopped, weak_server)
 from basics import limit, slurp
 from sessions import session, wait_code
 
@@ -33,15 +33,6 @@ NAMESPACES = "cgroup ipc mnt net pid time user uts".split()
 slow = pytest.mark.slow_ok(900 if LONG else 90)
 
 
-def until_met(ctn, sign, least, most):
-    """Numbers of attempts: at least so many, and more until the attacker, whose being quick enough is a matter of
-    luck, has said @sign."""
-    for i in range(most):
-        if i >= least and sign in ctn.read("log"):
-            return
-        yield i
-
-
 def attack(ctn, how, user="0", sign="DENIED"):
     """Programs enter while the attacker works; each does what it should."""
     begin(ctn, "/attack/sampler", how, TELL)
@@ -49,7 +40,7 @@ def attack(ctn, how, user="0", sign="DENIED"):
     for tries in until_met(ctn, sign, ENTRIES, 10 * ENTRIES):
         enter(ctn, "-u", user, TELL, "exit", "7", code=7, env=CALLER)
     got = end(ctn)
-    assert got.count["pids"] > tries / 2, got.text
+    assert got.count["pids"] > (tries + 1) / 2, got.text
     return got
 
 

@@ -19,7 +19,7 @@ import shutil
 import pytest
 
 import basics
-from attackers import BUILT, LONG, TELL, arm, begin, digest, end, enter, rounds, weak_server
+from attackers import BUILT, LONG, TELL, arm, begin, digest, end, enter, rounds, until_met, weak_server
 
 ENTRIES = rounds(30, 200)
 WAYS = (["/attack/self"], ["/attack/self", "1", "2", "3"], ["/proc/self/exe"], ["-u", "1000", "/attack/self"])
@@ -41,25 +41,15 @@ def attack(ctn):
     begin(ctn, "/attack/overwrite", TELL, "/attack/overwrite")
 
 
-def expose(ctn, again, times, must_hold):
-    """again(i) that often; and then until the attacker has got hold of one, which is a matter of luck."""
-    for i in range(times * 20):
-        again(i)
-        if i + 1 >= times and (not must_hold or "HOLDS" in ctn.read("log")):
-            return
-
-
 @slow
 @pytest.mark.parametrize("kind", ["default", "privileged"])
 def test_who_enters_cannot_be_overwritten(ctn, kind):
     attack(arm(ctn, kind))
     before = programs(ctn)
 
-    def again(i):
+    for i in until_met(ctn, "HOLDS" if kind == "privileged" else "", ENTRIES, 20 * ENTRIES):
         enter(ctn, *WAYS[i % len(WAYS)])
         enter(ctn, TELL, "exit", "7", code=7)
-
-    expose(ctn, again, ENTRIES, kind == "privileged")
     assert programs(ctn) == before
     got = end(ctn)
     assert got.got == []
@@ -87,11 +77,9 @@ def test_who_starts_a_container_cannot_be_overwritten(tidy):
     b = arm(tidy.make(), "privileged").put("ns/pid", "container:" + a.name)
     before = programs(a)
 
-    def again(_):
+    for _ in until_met(a, "HOLDS", rounds(10, 100), 20 * rounds(10, 100)):
         b.start("/attack/self")
         b.finish()
-
-    expose(a, again, rounds(10, 100), True)
     assert programs(a) == before
     got = end(a)
     assert got.got == []
